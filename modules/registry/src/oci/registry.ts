@@ -1,0 +1,87 @@
+import type { Readable } from 'node:stream';
+import type { Digest } from './digest.ts';
+import type { Descriptor } from './manifest.ts';
+import type { Reference, RepositoryName, Tag } from './names.ts';
+
+/** A manifest as it was pushed: its bytes are the truth, its media type travels beside them. */
+export interface StoredManifest {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly bytes: Buffer;
+}
+
+export interface TagEntry {
+  readonly tag: Tag;
+  /** Present where the registry tells it in the listing (ours, ACR); otherwise ask `resolveTag`. */
+  readonly digest?: Digest;
+}
+
+export interface Cancellable {
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * A registry to copy from: our store, or the parent. "Not there" is `undefined` or an empty listing;
+ * anything else that goes wrong throws. A listing that breaks off throws too: it is never silently short.
+ */
+export interface ImageSource {
+  /** In name order. Throws where the registry refuses to list. */
+  listRepositories(options?: Cancellable): AsyncIterable<RepositoryName>;
+  /** In tag order; nothing for an unknown repository. */
+  listTags(repository: RepositoryName, options?: Cancellable): AsyncIterable<TagEntry>;
+  resolveTag(repository: RepositoryName, tag: Tag, options?: Cancellable): Promise<Digest | undefined>;
+  /** The bytes are verified against the digest, whether it was asked for or announced. */
+  findManifest(
+    repository: RepositoryName,
+    reference: Reference,
+    options?: Cancellable,
+  ): Promise<StoredManifest | undefined>;
+  /** Manifests whose `subject` is `subject`, from the referrers API or the fallback tag. */
+  listReferrers(repository: RepositoryName, subject: Digest, options?: Cancellable): AsyncIterable<Descriptor>;
+  /** The content from byte `offset` (default 0) on. Not verified here: `BlobUpload.commit` does that. */
+  readBlob(
+    repository: RepositoryName,
+    digest: Digest,
+    options?: Cancellable & { readonly offset?: number },
+  ): Promise<Readable | undefined>;
+}
+
+export interface PutManifestOptions extends Cancellable {
+  /** Points this tag at the manifest, in the same step. */
+  readonly tag?: Tag;
+  /** Children of an index that are left out on purpose (platform filter); everything else must be there. */
+  readonly absent?: readonly Digest[];
+}
+
+/** A registry to copy to: our store, or the parent. */
+export interface ImageTarget {
+  hasManifest(repository: RepositoryName, digest: Digest, options?: Cancellable): Promise<boolean>;
+  hasBlob(repository: RepositoryName, digest: Digest, options?: Cancellable): Promise<boolean>;
+  /** Makes a blob that the target holds in another repository visible in this one; false: it must be sent. */
+  mountBlob(repository: RepositoryName, digest: Digest, options?: Cancellable): Promise<boolean>;
+  /** Opens the unfinished upload of this blob where there is one, else begins one. */
+  beginBlob(
+    repository: RepositoryName,
+    blob: Pick<Descriptor, 'digest' | 'size'>,
+    options?: Cancellable,
+  ): Promise<BlobUpload>;
+  /** Throws MANIFEST_BLOB_UNKNOWN when something it refers to is missing, MANIFEST_INVALID, DIGEST_INVALID. */
+  putManifest(repository: RepositoryName, manifest: StoredManifest, options?: PutManifestOptions): Promise<void>;
+  /** False when there was no such tag. */
+  deleteTag(repository: RepositoryName, tag: Tag, options?: Cancellable): Promise<boolean>;
+  /** Deletes the manifest and every tag that points at it; false when there was none. */
+  deleteManifest(repository: RepositoryName, digest: Digest, options?: Cancellable): Promise<boolean>;
+}
+
+export interface BlobUpload {
+  /** Bytes the target holds so far. */
+  readonly offset: number;
+  /** Adds `content` at `offset`. What arrived before an error or an abort is kept, and `offset` tells it. */
+  append(content: AsyncIterable<Uint8Array>, options?: Cancellable): Promise<void>;
+  /** Verifies, makes durable, makes visible. DIGEST_INVALID discards the upload. */
+  commit(digest: Digest): Promise<void>;
+  /** Discards what was received. */
+  cancel(): Promise<void>;
+  /** Lets go without discarding: the next `beginBlob` goes on from `offset`. */
+  release(): Promise<void>;
+}

@@ -1,0 +1,36 @@
+import type { ImageSource, ImageTarget } from '../oci/registry.ts';
+
+/** The registry above: a connected registry of ours, ACR, or any OCI registry. */
+export interface ParentRegistry extends ImageSource, ImageTarget {
+  readonly endpoint: string;
+  /** Asks `/v2/` with credentials. Throws ParentError. */
+  ping(options?: { readonly signal?: AbortSignal }): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * Why the parent did not do what was asked.
+ * `unreachable`: no answer (refused, DNS, TLS, timeout, cut) · `unauthorized`: 401 with our credentials ·
+ * `denied`: 403 or 405 · `throttled`: 429 after the client's own patience ended · `refused`: another 4xx, not to be retried ·
+ * `broken`: 5xx, or an answer that makes no sense (bad JSON, wrong digest, short body).
+ */
+export type ParentFailure = 'unreachable' | 'unauthorized' | 'denied' | 'throttled' | 'refused' | 'broken';
+
+export class ParentError extends Error {
+  readonly failure: ParentFailure;
+  /** HTTP status where there was an answer. */
+  readonly status: number | undefined;
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(
+    failure: ParentFailure,
+    message: string,
+    options: { cause?: unknown; status?: number; retryAfterSeconds?: number } = {},
+  ) {
+    super(message, { cause: options.cause });
+    this.name = 'ParentError';
+    this.failure = failure;
+    this.status = options.status;
+    this.retryAfterSeconds = options.retryAfterSeconds;
+  }
+}

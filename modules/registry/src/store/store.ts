@@ -1,0 +1,108 @@
+import type { Digest, DigestAlgorithm } from '../oci/digest.ts';
+import type { RepositoryName, Tag } from '../oci/names.ts';
+import type { BlobUpload, Cancellable, ImageSource, ImageTarget, TagEntry } from '../oci/registry.ts';
+
+/**
+ * What this registry holds. The only room that knows a LevelDB key or a blob path.
+ *
+ * Promises: bytes first, index last · an acknowledged write survives a power cut with everything it refers to ·
+ * a tag never points at something incomplete · a blob is seen in a repository only through its link ·
+ * no operation costs more as the store grows.
+ */
+export interface Store extends ImageSource {
+  /** Writes by clients: journalled and, while the registry carries pushes to a parent, put in the outbox. */
+  readonly local: ImageTarget;
+  /** Writes that came from the parent: journalled, never in the outbox. */
+  readonly replica: ImageTarget;
+  readonly uploads: Uploads;
+  readonly journal: Journal;
+  readonly outbox: Outbox;
+  readonly records: Records;
+
+  listRepositories(options?: PageStart): AsyncIterable<RepositoryName>;
+  listTags(repository: RepositoryName, options?: PageStart): AsyncIterable<Required<TagEntry>>;
+  hasRepository(repository: RepositoryName): Promise<boolean>;
+  describeTag(repository: RepositoryName, tag: Tag): Promise<TagRecord | undefined>;
+  statBlob(repository: RepositoryName, digest: Digest): Promise<{ readonly size: number } | undefined>;
+  /** For serving: random access without a stream's overhead. The caller closes it. */
+  openBlob(repository: RepositoryName, digest: Digest): Promise<OpenBlob | undefined>;
+  /** Takes the blob out of this repository; false when it was not there. */
+  deleteBlob(repository: RepositoryName, digest: Digest): Promise<boolean>;
+  /** Takes the repository out with everything in it (a de-listed one). Journalled as deletes. */
+  deleteRepository(repository: RepositoryName): Promise<boolean>;
+  usage(): Promise<Usage>;
+  close(): Promise<void>;
+}
+
+/** Where a listing begins: after this name, which need not exist. */
+export interface PageStart extends Cancellable {
+  readonly after?: string;
+}
+
+export interface TagRecord {
+  readonly digest: Digest;
+  readonly updated: Date;
+  readonly origin: 'local' | 'parent';
+  /** What parent and we last agreed on; undefined before the first agreement. */
+  readonly base: Digest | undefined;
+}
+
+export interface OpenBlob {
+  readonly size: number;
+  /** Reads into `buffer` from byte `position`; the number of bytes read, 0 at the end. */
+  read(buffer: Buffer, position: number): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** Upload sessions of the HTTP API. They survive a restart. */
+export interface Uploads {
+  begin(repository: RepositoryName, options?: { readonly algorithm?: DigestAlgorithm }): Promise<UploadSession>;
+  find(repository: RepositoryName, id: string): Promise<UploadSession | undefined>;
+}
+
+/** One writer at a time: a second `append` while one runs throws BLOB_UPLOAD_INVALID. */
+export interface UploadSession extends BlobUpload {
+  /** A UUID. */
+  readonly id: string;
+}
+
+export interface Change {
+  /** Gapless, ascending from 1. */
+  readonly sequence: number;
+  readonly action: 'push' | 'tag' | 'untag' | 'delete';
+  readonly repository: RepositoryName;
+  readonly digest: Digest;
+  readonly tag?: Tag;
+  readonly at: Date;
+  readonly origin: 'local' | 'parent';
+}
+
+/** What changed here, in order. Children and notifications read it. */
+export interface Journal {
+  /** The last sequence given; 0 when nothing ever changed. */
+  readonly head: number;
+  readAfter(sequence: number): AsyncIterable<Change>;
+}
+
+/** What is still to be carried to the parent, in order. */
+export interface Outbox {
+  read(): AsyncIterable<Change>;
+  pending(): Promise<{ readonly count: number; readonly oldest?: Date }>;
+  /** The parent has it: takes the entry out and, for a tag, remembers its digest as the common base. */
+  done(change: Change): Promise<void>;
+}
+
+/** Small durable facts: settings, activation, signing key, cursors. JSON values. */
+export interface Records {
+  get(key: string): Promise<unknown>;
+  put(key: string, value: unknown): Promise<void>;
+  delete(key: string): Promise<void>;
+}
+
+export interface Usage {
+  readonly usedBytes: number;
+  readonly freeBytes: number;
+  readonly blobs: number;
+  readonly manifests: number;
+  readonly repositories: number;
+}
