@@ -29,17 +29,17 @@ export function sampleImage(layers: readonly (string | Buffer)[], options: Sampl
     schemaVersion: 2,
     mediaType: docker ? mediaTypes.dockerManifest : mediaTypes.ociManifest,
     ...(artifactType !== undefined && { artifactType }),
-    config: describe(
+    config: descriptorOf(
       config,
       docker ? 'application/vnd.docker.container.image.v1+json' : 'application/vnd.oci.image.config.v1+json',
     ),
     layers: contents.map((layer) =>
-      describe(
+      descriptorOf(
         layer,
         docker ? 'application/vnd.docker.image.rootfs.diff.tar.gzip' : 'application/vnd.oci.image.layer.v1.tar+gzip',
       ),
     ),
-    ...(subject && { subject: describe(subject.bytes, subject.mediaType) }),
+    ...(subject && { subject: descriptorOf(subject.bytes, subject.mediaType) }),
     ...(annotations && { annotations }),
   };
   return { manifest: toManifest(document), blobs: [config, ...contents], children: [] };
@@ -54,14 +54,14 @@ export function sampleIndex(
     schemaVersion: 2,
     mediaType: options.docker ? mediaTypes.dockerList : mediaTypes.ociIndex,
     manifests: children.map(([platform, image]) => ({
-      ...describe(image.manifest.bytes, image.manifest.mediaType),
+      ...descriptorOf(image.manifest.bytes, image.manifest.mediaType),
       platform,
     })),
   };
   return { manifest: toManifest(document), blobs: [], children: children.map(([, image]) => image) };
 }
 
-export function describe(bytes: Buffer, mediaType: string): Descriptor {
+export function descriptorOf(bytes: Buffer, mediaType: string): Descriptor {
   return { mediaType, digest: digestOf(bytes), size: bytes.length };
 }
 

@@ -21,7 +21,10 @@ export class ManualClock implements Clock {
 
   wait(milliseconds: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (signal?.aborted) return void reject(signal.reason as Error);
+      if (signal?.aborted) {
+        reject(signal.reason as Error);
+        return;
+      }
       const sleeper: Sleeper = {
         due: this.#now + milliseconds,
         wake: () => {
