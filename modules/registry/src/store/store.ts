@@ -82,6 +82,8 @@ export interface Journal {
   /** The last sequence given; 0 when nothing ever changed. */
   readonly head: number;
   readAfter(sequence: number): AsyncIterable<Change>;
+  /** Drops changes older than `before` (message TTL); the number dropped. The head never goes back. */
+  expire(before: Date): Promise<number>;
 }
 
 /** What is still to be carried to the parent, in order. */
