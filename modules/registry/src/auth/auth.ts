@@ -29,6 +29,8 @@ export interface Access {
   allowsGateway(registry: string, action: GatewayAction): boolean;
   /** Whether the catalog may be asked for at all; each row is then checked with `allows(…, 'metadata/read')`. */
   readonly allowsCatalog: boolean;
+  /** The same principal's permissions without a bearer token's narrowing. */
+  readonly unnarrowed: Access;
 }
 
 /** One docker scope: `repository:plant/hello:pull,push`, `registry:catalog:*`. */

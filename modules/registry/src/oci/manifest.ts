@@ -57,10 +57,11 @@ export function parseManifest(bytes: Uint8Array, mediaType: string): Manifest {
     ? []
     : [descriptorAt(document['config'], 'config'), ...descriptorsAt(document['layers'] ?? [], 'layers')];
   const manifests = isIndex ? descriptorsAt(document['manifests'], 'manifests') : [];
-  const subject = document['subject'] === undefined ? undefined : descriptorAt(document['subject'], 'subject');
-  const declared = document['artifactType'];
-  if (declared !== undefined && typeof declared !== 'string') throw invalid('artifactType must be a string');
-  const artifactType = declared ?? (isIndex ? undefined : blobs[0]?.mediaType);
+  const subject = document['subject'] == null ? undefined : descriptorAt(document['subject'], 'subject');
+  const declared = document['artifactType'] ?? '';
+  if (typeof declared !== 'string') throw invalid('artifactType must be a string');
+  // distribution-spec 1.1, "Listing Referrers": empty is the same as missing.
+  const artifactType = declared !== '' ? declared : isIndex ? undefined : blobs[0]?.mediaType;
   const annotations = annotationsAt(document['annotations'], 'annotations');
   return {
     kind: isIndex ? 'index' : 'image',

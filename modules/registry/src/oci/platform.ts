@@ -8,6 +8,9 @@ export function parsePlatform(text: string): Platform | undefined {
   return { os, architecture, ...(variant !== undefined && { variant }) };
 }
 
+/** The variant that is meant where none is written (containerd, platforms/database.go). */
+const usualVariant: Readonly<Record<string, string>> = { arm: 'v7', arm64: 'v8' };
+
 /**
  * Whether an index child is wanted under a platform filter. No filter wants everything; a child without
  * a platform (or `unknown/unknown`, as attestations have) is always wanted, since nothing says it is not needed.
@@ -19,6 +22,6 @@ export function wantsPlatform(filter: readonly Platform[], child: Descriptor): b
     (wanted) =>
       wanted.os === platform.os &&
       wanted.architecture === platform.architecture &&
-      (wanted.variant === undefined || wanted.variant === platform.variant),
+      (wanted.variant === undefined || wanted.variant === (platform.variant ?? usualVariant[platform.architecture])),
   );
 }

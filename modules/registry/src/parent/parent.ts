@@ -3,9 +3,23 @@ import type { ImageSource, ImageTarget } from '../oci/registry.ts';
 /** The registry above: a connected registry of ours, ACR, or any OCI registry. */
 export interface ParentRegistry extends ImageSource, ImageTarget {
   readonly endpoint: string;
+  /**
+   * Waits for something to change in the repositories we may see, after `after`; without it the answer comes at once
+   * and tells where to begin. Undefined: this parent has no message feed. Throws ParentError.
+   */
+  readMessages(options: {
+    readonly after?: number;
+    readonly signal: AbortSignal;
+  }): Promise<MessageFeedAnswer | undefined>;
   /** Asks `/v2/` with credentials. Throws ParentError. */
   ping(options?: { readonly signal?: AbortSignal }): Promise<void>;
   close(): Promise<void>;
+}
+
+/** `head`: where to go on · `changed`: whether something did. */
+export interface MessageFeedAnswer {
+  readonly head: number;
+  readonly changed: boolean;
 }
 
 /**

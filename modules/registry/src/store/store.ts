@@ -82,6 +82,8 @@ export interface Journal {
   /** The last sequence given; 0 when nothing ever changed. */
   readonly head: number;
   readAfter(sequence: number): AsyncIterable<Change>;
+  /** Resolves once the head is beyond `sequence`; rejects with the signal's reason. */
+  advanced(sequence: number, signal: AbortSignal): Promise<void>;
   /** Drops changes older than `before` (message TTL); the number dropped. The head never goes back. */
   expire(before: Date): Promise<number>;
 }

@@ -1,0 +1,63 @@
+import { RegistryError } from '../errors.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { RepositoryName } from '../oci/names.ts';
+import { parseRange } from '../oci/range.ts';
+import { answerEmpty, type Headers } from './answer.ts';
+import { etagOf, isUnmodified, rangeHeaderOf } from './conditional.ts';
+import type { Exchange } from './exchange.ts';
+import { sendBlob } from './send-blob.ts';
+
+interface BlobParameters {
+  readonly name: RepositoryName;
+  readonly digest: Digest;
+}
+
+/** [end-2] A blob, whole or in part. */
+export async function getBlob(exchange: Exchange, { name, digest }: BlobParameters): Promise<void> {
+  const { request, response, store } = exchange;
+  const etag = etagOf(digest);
+  const headers: Headers = {
+    'Docker-Content-Digest': digest,
+    ETag: etag,
+    'Cache-Control': 'private, max-age=31536000, immutable',
+    'Accept-Ranges': 'bytes',
+  };
+  if (request.method === 'HEAD' || isUnmodified(request, etag)) {
+    const found = (await store.statBlob(name, digest)) ?? refuse(digest);
+    if (isUnmodified(request, etag)) answerEmpty(response, 304, headers);
+    else answerEmpty(response, 200, { ...headers, ...octets, 'Content-Length': found.size });
+    return;
+  }
+  const blob = (await store.openBlob(name, digest)) ?? refuse(digest);
+  try {
+    const { size } = blob;
+    const range = parseRange(rangeHeaderOf(request, etag), size);
+    if (range === 'unsatisfiable') {
+      response.setHeader('Content-Range', `bytes */${size}`);
+      throw new RegistryError('RANGE_INVALID', { detail: { size } });
+    }
+    const start = range?.start ?? 0;
+    const length = range ? range.end + 1 - start : size;
+    response.writeHead(range ? 206 : 200, {
+      ...headers,
+      ...octets,
+      'Content-Length': length,
+      ...(range && { 'Content-Range': `bytes ${range.start}-${range.end}/${size}` }),
+    });
+    await sendBlob(response, blob, { start, length }, exchange.buffers);
+  } finally {
+    await blob.close();
+  }
+}
+
+/** [end-10] Takes a blob out of one repository; others keep it. */
+export async function deleteBlob({ response, store }: Exchange, { name, digest }: BlobParameters): Promise<void> {
+  if (!(await store.deleteBlob(name, digest))) refuse(digest);
+  answerEmpty(response, 202);
+}
+
+const octets = { 'Content-Type': 'application/octet-stream' };
+
+function refuse(digest: Digest): never {
+  throw new RegistryError('BLOB_UNKNOWN', { detail: { digest } });
+}

@@ -1,0 +1,159 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import express from 'express';
+import type { Auth } from '../auth/auth.ts';
+import { RegistryError } from '../errors.ts';
+import type { Mode } from '../settings/settings.ts';
+import type { Log } from '../status/log.ts';
+import type { Store } from '../store/store.ts';
+import { answerError } from './answer-error.ts';
+import { authorize } from './authorize.ts';
+import { createBufferPool } from './buffer-pool.ts';
+import { isWrite, type Endpoint } from './endpoint.ts';
+import { endpoints } from './endpoints.ts';
+import type { Exchange } from './exchange.ts';
+import { audit, isAudited, observe, type RequestSample } from './observe.ts';
+import { compileTrust, isAddressedTo, originOf } from './origin.ts';
+import { parseParameters } from './parameters.ts';
+import { createRouter, type Match } from './router.ts';
+import { ClientGone } from './send-blob.ts';
+
+/** What settings and activation allow at this moment. */
+export interface ApiState {
+  readonly mode: Mode;
+  /** `INACTIVE` refuses pulls and pushes; `ALREADY_ACTIVATED` refuses writes (product contract, "Activation"). */
+  readonly refusal?: 'INACTIVE' | 'ALREADY_ACTIVATED';
+  /** 0: no limit. */
+  readonly quotaBytes: number;
+  readonly auditLog: boolean;
+}
+
+export interface ApiOptions {
+  readonly store: Store;
+  readonly auth: Auth;
+  /** Asked at every request, so that new settings take effect at once. */
+  readonly state: () => ApiState;
+  /** Only requests addressed to this host[:port] are served. */
+  readonly loginServer?: string | undefined;
+  /** Addresses, networks, or `loopback`, `linklocal`, `uniquelocal`. */
+  readonly trustedProxies: readonly string[];
+  readonly log: Log;
+  /** The signal that ends answers waiting now: new settings are coming into force, or the registry closes. */
+  readonly patience?: () => AbortSignal;
+  /** Rows from elsewhere (gateway, status page), served under the same rules as our own. */
+  readonly moreEndpoints?: readonly Endpoint[];
+  readonly onRequest?: (sample: RequestSample) => void;
+  /** After every acknowledged write by a client. */
+  readonly onChange?: () => void;
+}
+
+const neverEnding = (): AbortSignal => new AbortController().signal;
+
+/** Serves blobs in pieces of this size: measured best, see README "Decisions". */
+const pumpBytes = 512 * 1024;
+const pumpBuffersKept = 32;
+
+/**
+ * The registry API. Reads under `/v2` are served straight from node, as express alone would cost more than they do;
+ * everything else passes through express. Both use the same table, checks and handlers.
+ */
+export function createApi(options: ApiOptions): RequestListener {
+  const { store, auth, log, patience = neverEnding } = options;
+  const route = createRouter([...endpoints, ...(options.moreEndpoints ?? [])]);
+  const trust = compileTrust(options.trustedProxies);
+  const buffers = createBufferPool({ sizeBytes: pumpBytes, keep: pumpBuffersKept });
+
+  const app = express();
+  app.disable('x-powered-by');
+  app.use(serve);
+
+  return (request, response) => {
+    const isRead = request.method === 'GET' || request.method === 'HEAD';
+    if (isRead && request.url?.startsWith('/v2') === true) void serve(request, response);
+    else app(request, response);
+  };
+
+  /** Never rejects: whatever goes wrong is answered here. */
+  async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    let handled = (): void => undefined;
+    try {
+      const [path, search] = splitOnce(request.url ?? '/', '?');
+      if (path.startsWith('/v2')) response.setHeader('Docker-Distribution-Api-Version', 'registry/2.0');
+      const match = route(request.method ?? '', path);
+      const exchange: Exchange = {
+        request,
+        response,
+        query: new URLSearchParams(search),
+        origin: originOf(request, trust),
+        store,
+        auth,
+        buffers,
+        patience: patience(),
+        access: undefined,
+        principal: undefined,
+        bytesReceived: 0,
+      };
+      handled = observe(exchange, match, (sample) => {
+        options.onRequest?.(sample);
+        if (match.kind === 'found' && isAudited(match.endpoint) && options.state().auditLog) {
+          audit(log, exchange, match, sample.status);
+        }
+      });
+      await answer(exchange, match);
+    } catch (error) {
+      if (isAbort(error, request, response)) {
+        log.debug('The client went away before it was answered.', { method: request.method, error });
+        response.destroy();
+      } else {
+        answerError(response, error, log);
+      }
+    } finally {
+      handled();
+    }
+  }
+
+  /** The order of checks is a promise: what a caller may not know must not show in an earlier answer. */
+  async function answer(exchange: Exchange, match: Match): Promise<void> {
+    if (match.kind === 'unknown') throw new RegistryError('NOT_FOUND');
+    if (match.kind === 'wrong-method') {
+      exchange.response.setHeader('Allow', match.allowed.join(', '));
+      throw new RegistryError('UNSUPPORTED');
+    }
+    const { endpoint, raw } = match;
+    const parameters = parseParameters(raw);
+    const { loginServer } = options;
+    if (loginServer !== undefined && !isAddressedTo(loginServer, exchange.origin.host)) {
+      throw new RegistryError('HOST_UNKNOWN');
+    }
+    const { mode, refusal, quotaBytes } = options.state();
+    const writes = isWrite(endpoint.needs);
+    if (refusal && endpoint.path.startsWith('/v2') && (writes || refusal === 'INACTIVE')) {
+      throw new RegistryError(refusal);
+    }
+    await authorize(exchange, endpoint.needs, parameters);
+    if (writes && mode === 'ReadOnly') throw new RegistryError('UNSUPPORTED');
+    if (quotaBytes > 0 && addsContent(exchange, endpoint) && (await store.usage()).usedBytes >= quotaBytes) {
+      throw new RegistryError('STORAGE_FULL', { detail: { quotaBytes } });
+    }
+    await endpoint.handler(exchange, parameters);
+    if (writes && isAcknowledged(exchange)) options.onChange?.();
+  }
+}
+
+function addsContent({ request }: Exchange, endpoint: Endpoint): boolean {
+  return endpoint.needs === 'content/write' && request.method !== 'GET' && request.method !== 'DELETE';
+}
+
+/** 201: stored · 202 to DELETE: gone. A 202 to POST or PATCH only opens or continues a session. */
+function isAcknowledged({ request, response }: Exchange): boolean {
+  return response.statusCode === 201 || (request.method === 'DELETE' && response.statusCode === 202);
+}
+
+/** The client broke off: what arrived is kept, and nobody is left to answer. */
+function isAbort(error: unknown, request: IncomingMessage, response: ServerResponse): boolean {
+  return error instanceof ClientGone || request.errored === error || response.destroyed;
+}
+
+function splitOnce(text: string, separator: string): [string, string] {
+  const index = text.indexOf(separator);
+  return index < 0 ? [text, ''] : [text.slice(0, index), text.slice(index + 1)];
+}

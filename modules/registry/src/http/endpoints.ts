@@ -1,0 +1,133 @@
+import { listAcrTags } from './acr.ts';
+import { deleteBlob, getBlob } from './blob.ts';
+import { listRepositories } from './catalog.ts';
+import { endpoint, type Endpoint } from './endpoint.ts';
+import { listMessages } from './gateway.ts';
+import { deleteManifest, getManifest, putManifest } from './manifest.ts';
+import { ping } from './ping.ts';
+import { listReferrers } from './referrers.ts';
+import { listTags } from './tags.ts';
+import { issueToken } from './token.ts';
+import { cancelUpload, finishUpload, getUpload, patchUpload, startUpload } from './upload.ts';
+
+/**
+ * The whole API (distribution-spec 1.1, "Endpoints", then what Docker and ACR clients use beyond it).
+ * `end-4` serves 4a, 4b, 4c and the mounts of end-11; `end-7`, `end-8` and `end-12` serve their a and b forms.
+ */
+export const endpoints: readonly Endpoint[] = [
+  endpoint({
+    id: 'end-2',
+    methods: ['GET', 'HEAD'],
+    path: '/v2/<name>/blobs/<digest>',
+    needs: 'content/read',
+    handler: getBlob,
+  }),
+  endpoint({
+    id: 'end-3',
+    methods: ['GET', 'HEAD'],
+    path: '/v2/<name>/manifests/<reference>',
+    needs: 'content/read',
+    handler: getManifest,
+  }),
+  endpoint({ id: 'end-1', methods: ['GET', 'HEAD'], path: '/v2', needs: 'authenticated', handler: ping }),
+  endpoint({
+    id: 'end-4',
+    methods: ['POST'],
+    path: '/v2/<name>/blobs/uploads',
+    needs: 'content/write',
+    handler: startUpload,
+  }),
+  endpoint({
+    id: 'end-5',
+    methods: ['PATCH'],
+    path: '/v2/<name>/blobs/uploads/<upload>',
+    needs: 'content/write',
+    handler: patchUpload,
+  }),
+  endpoint({
+    id: 'end-6',
+    methods: ['PUT'],
+    path: '/v2/<name>/blobs/uploads/<upload>',
+    needs: 'content/write',
+    handler: finishUpload,
+  }),
+  endpoint({
+    id: 'end-7',
+    methods: ['PUT'],
+    path: '/v2/<name>/manifests/<reference>',
+    needs: 'content/write',
+    handler: putManifest,
+  }),
+  endpoint({
+    id: 'end-8',
+    methods: ['GET', 'HEAD'],
+    path: '/v2/<name>/tags/list',
+    needs: 'metadata/read',
+    handler: listTags,
+  }),
+  endpoint({
+    id: 'end-9',
+    methods: ['DELETE'],
+    path: '/v2/<name>/manifests/<reference>',
+    needs: 'content/delete',
+    handler: deleteManifest,
+  }),
+  endpoint({
+    id: 'end-10',
+    methods: ['DELETE'],
+    path: '/v2/<name>/blobs/<digest>',
+    needs: 'content/delete',
+    handler: deleteBlob,
+  }),
+  endpoint({
+    id: 'end-12',
+    methods: ['GET', 'HEAD'],
+    path: '/v2/<name>/referrers/<digest>',
+    needs: 'content/read',
+    handler: listReferrers,
+  }),
+  endpoint({
+    id: 'end-13',
+    methods: ['GET'],
+    path: '/v2/<name>/blobs/uploads/<upload>',
+    needs: 'content/write',
+    handler: getUpload,
+  }),
+  endpoint({
+    id: 'end-14',
+    methods: ['DELETE'],
+    path: '/v2/<name>/blobs/uploads/<upload>',
+    needs: 'content/write',
+    handler: cancelUpload,
+  }),
+  endpoint({
+    id: 'catalog',
+    methods: ['GET', 'HEAD'],
+    path: '/v2/_catalog',
+    needs: 'catalog',
+    handler: listRepositories,
+  }),
+  endpoint({ id: 'token', methods: ['GET', 'POST'], path: '/acr/oauth2/token', needs: 'none', handler: issueToken }),
+  endpoint({ id: 'token', methods: ['GET', 'POST'], path: '/oauth2/token', needs: 'none', handler: issueToken }),
+  endpoint({
+    id: 'acr-catalog',
+    methods: ['GET'],
+    path: '/acr/v1/_catalog',
+    needs: 'catalog',
+    handler: listRepositories,
+  }),
+  endpoint({
+    id: 'acr-tags',
+    methods: ['GET'],
+    path: '/acr/v1/<name>/_tags',
+    needs: 'metadata/read',
+    handler: listAcrTags,
+  }),
+  endpoint({
+    id: 'gateway-messages',
+    methods: ['GET'],
+    path: '/acr/gateway/<registry>/messages',
+    needs: 'message/read',
+    handler: listMessages,
+  }),
+];

@@ -1,0 +1,36 @@
+import { RegistryError } from '../errors.ts';
+import { readMessages } from '../gateway/message-feed.ts';
+import { answerJson } from './answer.ts';
+import type { Exchange } from './exchange.ts';
+
+/** Shorter than any proxy's patience. */
+const longestWaitSeconds = 60;
+
+/**
+ * The message feed of a child: what changed here after `after`, in the repositories it may see. With nothing new the
+ * answer waits up to `wait` seconds for something to happen (long poll).
+ */
+export async function listMessages(exchange: Exchange): Promise<void> {
+  const { query, response, store, access, patience } = exchange;
+  const after = wholeNumberIn(query, 'after');
+  const waitSeconds = Math.min(wholeNumberIn(query, 'wait') ?? 0, longestWaitSeconds);
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  const messages = await readMessages(store.journal, {
+    after,
+    // The feed's bearer token names no repositories; what counts is what the child may see.
+    sees: (repository) => access?.unnarrowed.allows(repository, 'metadata/read') === true,
+    signal: AbortSignal.any([gone.signal, patience, AbortSignal.timeout(waitSeconds * 1000)]),
+  });
+  answerJson(response, 200, messages, { 'Cache-Control': 'no-store' });
+}
+
+function wholeNumberIn(query: URLSearchParams, name: string): number | undefined {
+  const text = query.get(name);
+  if (text === null) return undefined;
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new RegistryError('PAGINATION_NUMBER_INVALID', {
+    message: `${name} must be a whole number`,
+    detail: { [name]: text },
+  });
+}

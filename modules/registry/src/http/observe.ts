@@ -1,0 +1,61 @@
+import type { Log } from '../status/log.ts';
+import { isWrite, type Endpoint } from './endpoint.ts';
+import type { Exchange } from './exchange.ts';
+import type { FoundMatch, Match } from './router.ts';
+
+/** One answered request, for metrics. */
+export interface RequestSample {
+  /** The endpoint's id; `none` where no row matched. */
+  readonly endpoint: string;
+  readonly method: string;
+  /** 499 when the client went away before it was answered. */
+  readonly status: number;
+  readonly seconds: number;
+  /** As the socket counts: heads included. */
+  readonly bytesSent: number;
+  /** Body bytes. */
+  readonly bytesReceived: number;
+}
+
+/**
+ * Begins to measure. The sample is taken once the answer is out (or the connection gone) and the handler is done,
+ * which is what the returned function tells: a broken-off push goes on writing what had arrived.
+ */
+export function observe(exchange: Exchange, match: Match, onEnd: (sample: RequestSample) => void): () => void {
+  const { request, response } = exchange;
+  const { socket } = request;
+  const startedMs = performance.now();
+  const sentBefore = socket.bytesWritten;
+  let awaited = 2;
+  const step = (): void => {
+    awaited -= 1;
+    if (awaited > 0) return;
+    onEnd({
+      endpoint: match.kind === 'found' ? match.endpoint.id : 'none',
+      method: request.method ?? '',
+      status: response.headersSent ? response.statusCode : 499,
+      seconds: (performance.now() - startedMs) / 1000,
+      bytesSent: socket.bytesWritten - sentBefore,
+      bytesReceived: exchange.bytesReceived,
+    });
+  };
+  response.once('close', step);
+  return step;
+}
+
+/** Whether an audit log has to tell of it: everything that changes content, and every login. */
+export function isAudited(endpoint: Endpoint): boolean {
+  return isWrite(endpoint.needs) || endpoint.id === 'token';
+}
+
+/** One line a write or login, refused ones included: who did what to which image, from where. */
+export function audit(log: Log, exchange: Exchange, { endpoint, raw }: FoundMatch, status: number): void {
+  log.info('Audit', {
+    principal: exchange.principal ?? 'anonymous',
+    action: endpoint.id === 'token' ? 'login' : `${exchange.request.method ?? ''} ${endpoint.needs}`,
+    repository: raw['name'],
+    reference: raw['reference'] ?? raw['digest'] ?? raw['upload'],
+    client: exchange.origin.address,
+    status,
+  });
+}

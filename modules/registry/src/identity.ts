@@ -1,0 +1,45 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { generatePassword, hashPassword } from './auth/password-hash.ts';
+import type { Records } from './store/store.ts';
+
+/** What is born with the data volume and stays in it. */
+export interface Identity {
+  /** Tells this deployment from another one under the same name (product contract, "Activation"). */
+  readonly instanceId: string;
+  /** Signs bearer tokens; 32 bytes. */
+  readonly signingKey: Buffer;
+}
+
+export async function readIdentity(records: Records): Promise<Identity> {
+  const instanceId = await once(records, 'instance-id', () => randomUUID());
+  const signingKey = await once(records, 'signing-key', () => randomBytes(32).toString('base64'));
+  return { instanceId, signingKey: Buffer.from(signingKey, 'base64') };
+}
+
+export interface Admin {
+  readonly name: string;
+  readonly hash: string;
+}
+
+/**
+ * The admin of a registry outside IoT Edge. The first start makes a password and hands it to `show`, once;
+ * only its hash is kept. Delete the record `admin-hash` (a new data volume) to get another.
+ */
+export async function readAdmin(records: Records, show: (name: string, password: string) => void): Promise<Admin> {
+  const name = 'admin';
+  const stored = await records.get('admin-hash');
+  if (typeof stored === 'string') return { name, hash: stored };
+  const password = generatePassword();
+  const hash = await hashPassword(password);
+  await records.put('admin-hash', hash);
+  show(name, password);
+  return { name, hash };
+}
+
+async function once(records: Records, key: string, make: () => string): Promise<string> {
+  const stored = await records.get(key);
+  if (typeof stored === 'string') return stored;
+  const made = make();
+  await records.put(key, made);
+  return made;
+}

@@ -1,0 +1,83 @@
+import type { Credentials } from '../settings/settings.ts';
+import type { Clock } from '../status/clock.ts';
+import type { Log } from '../status/log.ts';
+import { anyAccess } from './access.ts';
+import { createAuthorizer } from './authorizer.ts';
+import { createBlobPlaces } from './blob-places.ts';
+import { createBlobs } from './blobs.ts';
+import { createConnection } from './connection.ts';
+import { createListings } from './listings.ts';
+import { createManifests } from './manifests.ts';
+import { createMessages } from './messages.ts';
+import type { ParentRegistry } from './parent.ts';
+import { defaultPatience, type Patience } from './patience.ts';
+import { createReferrers } from './referrers.ts';
+import { createSender } from './send.ts';
+import { createTrust } from './trust.ts';
+import { createUploads } from './uploads.ts';
+
+export interface ConnectParentOptions {
+  /** host[:port] */
+  readonly endpoint: string;
+  readonly protocol: 'http' | 'https';
+  /** Without: anonymous. */
+  readonly credentials?: Credentials;
+  /** PEM roots trusted beside Node's; asked again, at most once a minute, while a certificate is not trusted. */
+  readonly certificateAuthorities?: () => Promise<readonly string[]>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly patience?: Partial<Patience>;
+  readonly userAgent?: string;
+  /** Our name at a parent of our kind; without it its message feed is not asked for. */
+  readonly registryName?: string | undefined;
+}
+
+/**
+ * The client of the registry above: docker-registry, ACR, a connected registry of ours, any OCI registry.
+ * Connects with the first request. Every method throws ParentError, or the reason of its signal.
+ */
+export function connectParent(options: ConnectParentOptions): ParentRegistry {
+  const { endpoint, protocol, credentials, certificateAuthorities, clock, log } = options;
+  const { userAgent = 'connected-registry' } = options;
+  const parent = new URL(`${protocol}://${endpoint}`);
+  const patience = { ...defaultPatience, ...options.patience };
+  const closing = new AbortController();
+
+  const trust = createTrust({ clock, ...(certificateAuthorities && { certificateAuthorities }) });
+  const connection = createConnection({ trust, patience, userAgent });
+  const authorizer = createAuthorizer({ parent, connection, credentials, clock });
+  const sender = createSender({ parent, connection, authorizer, patience, clock, log, closing: closing.signal });
+
+  const listings = createListings({ sender, clock, log });
+  const manifests = createManifests({ sender, patience });
+  const referrers = createReferrers({ sender, manifests, clock });
+  const { readMessages } = createMessages({ sender, clock, registryName: options.registryName });
+  const places = createBlobPlaces();
+  const blobs = createBlobs({ sender, places });
+  const uploads = createUploads({ sender, patience, places, hasBlob: blobs.hasBlob });
+
+  return {
+    endpoint,
+    readMessages,
+    async ping({ signal } = {}) {
+      await sender.ask({ method: 'GET', to: '/v2/', access: anyAccess, understands: [200], signal });
+    },
+    listRepositories: listings.listRepositories,
+    listTags: listings.listTags,
+    resolveTag: manifests.resolveTag,
+    findManifest: manifests.findManifest,
+    listReferrers: referrers.listReferrers,
+    readBlob: blobs.readBlob,
+    hasManifest: manifests.hasManifest,
+    hasBlob: blobs.hasBlob,
+    mountBlob: uploads.mountBlob,
+    beginBlob: uploads.beginBlob,
+    putManifest: referrers.putManifest,
+    deleteTag: manifests.deleteTag,
+    deleteManifest: referrers.deleteManifest,
+    async close() {
+      closing.abort(new Error('the connection to the parent is closed'));
+      await connection.close();
+    },
+  };
+}

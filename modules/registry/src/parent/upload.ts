@@ -1,0 +1,113 @@
+import type { Digest } from '../oci/digest.ts';
+import type { RepositoryName } from '../oci/names.ts';
+import type { BlobUpload } from '../oci/registry.ts';
+import { pushAccess } from './access.ts';
+import { ParentError } from './parent.ts';
+import { inParts } from './parts.ts';
+import type { Patience } from './patience.ts';
+import type { Sender } from './send.ts';
+import { cancelSession, findSession, sessionIn, type Session } from './session.ts';
+
+/**
+ * What one PATCH carries. Parts, not one stream: a proxy that buffers requests passes on only whole ones, so a cut
+ * costs one part; a part states its place (`Content-Range`), so it cannot land in another; and it can be sent again.
+ */
+export const partBytes = 8 * 1024 * 1024;
+
+/** The unfinished upload of one blob (distribution-spec 1.1, end-5, end-6). */
+export function openUpload(options: {
+  readonly sender: Sender;
+  readonly patience: Patience;
+  readonly repository: RepositoryName;
+  readonly session: Session;
+  /** Of the whole blob. */
+  readonly sizeBytes: number;
+  readonly hasBlob: (digest: Digest) => Promise<boolean>;
+  /** Keeps the session for whoever begins the same blob next. */
+  readonly keep: (session: Session) => void;
+  readonly onCommit: (digest: Digest) => void;
+}): BlobUpload {
+  const { sender, patience, repository, sizeBytes, hasBlob, keep, onCommit } = options;
+  /** What the parent holds. May be ahead of `offset` after a failure; never behind it. */
+  let session = options.session;
+  let offset = session.offset;
+  /** A part is under way, or failed: only the parent knows how much of it arrived. */
+  let isUnsure = false;
+
+  async function sendPart(part: Buffer, signal: AbortSignal | undefined): Promise<void> {
+    const end = offset + part.length;
+    await sender.persist(async () => {
+      if (isUnsure) session = await askSession(signal);
+      isUnsure = false;
+      if (session.offset < offset) throw lost(`holds ${session.offset} of ${offset} bytes`);
+      if (session.offset >= end) return;
+      isUnsure = true;
+      const answer = await sender.ask({
+        method: 'PATCH',
+        to: session.location,
+        access: pushAccess(repository),
+        headers: {
+          'content-type': 'application/octet-stream',
+          'content-range': `${session.offset}-${end - 1}`,
+        },
+        body: part.subarray(session.offset - offset),
+        understands: [201, 202, 204],
+        answerTimeoutMs: patience.writeTimeoutMs,
+        once: true,
+        signal,
+      });
+      session = sessionIn(answer, sender.parent, end);
+      isUnsure = false;
+      if (session.offset !== end) throw lost(`holds ${session.offset} bytes after ${end}`);
+    }, signal);
+    offset = end;
+  }
+
+  async function askSession(signal: AbortSignal | undefined): Promise<Session> {
+    const found = await findSession(sender, repository, session, { ...(signal && { signal }) });
+    if (!found) throw lost('is gone');
+    return found;
+  }
+
+  function lost(what: string): ParentError {
+    return new ParentError('broken', `the upload session at ${sender.parent.host} ${what}`);
+  }
+
+  async function cancel(): Promise<void> {
+    await cancelSession(sender, repository, session);
+  }
+
+  return {
+    get offset() {
+      return offset;
+    },
+    async append(content, { signal } = {}) {
+      const length = Math.min(partBytes, Math.max(1, sizeBytes - offset));
+      for await (const part of inParts(content, length)) await sendPart(part, signal);
+    },
+    async commit(digest) {
+      const to = new URL(session.location);
+      to.search += `${to.search === '' ? '?' : '&'}digest=${encodeURIComponent(digest)}`;
+      try {
+        const { status } = await sender.ask({
+          method: 'PUT',
+          to,
+          access: pushAccess(repository),
+          understands: [200, 201, 204, 404],
+          answerTimeoutMs: patience.writeTimeoutMs,
+        });
+        // A commit whose answer was lost has ended the session that is asked again.
+        if (status === 404 && !(await hasBlob(digest))) throw lost('is gone');
+        onCommit(digest);
+      } catch (error) {
+        if (error instanceof ParentError && error.status === 400) await cancel().catch(() => undefined);
+        throw error;
+      }
+    },
+    cancel,
+    release() {
+      keep(session);
+      return Promise.resolve();
+    },
+  };
+}

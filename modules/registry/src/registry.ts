@@ -1,0 +1,267 @@
+import { randomUUID } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import { createAuth } from './auth/create-auth.ts';
+import { readCertificates } from './certificates.ts';
+import { createApi } from './http/create-api.ts';
+import { startListeners } from './http/start-listeners.ts';
+import { readAdmin, readIdentity } from './identity.ts';
+import { openTwin } from './open-twin.ts';
+import { connectParent } from './parent/connect-parent.ts';
+import type { Environment } from './settings/environment.ts';
+import { systemClock, type Clock } from './status/clock.ts';
+import type { LeveledLog } from './status/create-log.ts';
+import { createMetrics } from './status/metrics.ts';
+import { reportedProperties, type Facts } from './status/reported-properties.ts';
+import { startStatusServer, type Health } from './status/status-server.ts';
+import { createSteering, type Activation, type Course } from './steering.ts';
+import { openStore } from './store/open-store.ts';
+import { createSyncEngine } from './sync/engine.ts';
+import { createReporter } from './twin/reporter.ts';
+import type { JsonObject } from './twin/twin.ts';
+import { createWorkloadApi } from './twin/workload-api.ts';
+
+export interface RegistryOptions {
+  readonly environment: Environment;
+  /** The process environment: `$NAME` in settings, and what the IoT Edge SDK needs. */
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  readonly version: string;
+  readonly log: LeveledLog;
+  /** Shows the generated admin password, once, outside IoT Edge. */
+  readonly showAdmin: (name: string, password: string) => void;
+  readonly clock?: Clock;
+}
+
+export interface Registry {
+  readonly http: AddressInfo | undefined;
+  readonly https: AddressInfo | undefined;
+  readonly metrics: AddressInfo | undefined;
+  close(): Promise<void>;
+}
+
+/** How often disk use is measured. */
+const usageIntervalMs = 60_000;
+/** Every supported runtime has it; IOTEDGE_APIVERSION names a newer one. */
+const oldestWorkloadApi = '2018-06-28';
+
+/** One connected registry: opens every room, lets them hear of each other, closes them in reverse. */
+export async function startRegistry(options: RegistryOptions): Promise<Registry> {
+  const { environment, variables, version, log, showAdmin, clock = systemClock } = options;
+  const closing = new AbortController();
+  let patience = new AbortController();
+  let course: Course | undefined;
+  let lastActivityTime: Date | undefined;
+  /** Becomes real once everything it speaks of is open. */
+  let publish = (): void => undefined;
+
+  const certificates = await readCertificates(environment.certificateVolume);
+  const store = await openStore({
+    directory: environment.dataVolume,
+    clock,
+    log,
+    carries: () => course?.settings.mode === 'ReadWrite' && course.settings.parent !== undefined,
+  });
+  const identity = await readIdentity(store.records);
+  const admin = environment.iotEdge ? undefined : await readAdmin(store.records, showAdmin);
+  const auth = createAuth({ signingKey: identity.signingKey, clock, log, ...(admin && { admin }) });
+  const metrics = createMetrics({ clock, labels: metricLabels(variables) });
+  let usage = await store.usage();
+
+  const sync = createSyncEngine({
+    store,
+    connect: ({ gatewayEndpoint, protocol, syncToken }) =>
+      connectParent({
+        endpoint: gatewayEndpoint,
+        protocol,
+        ...(syncToken && { credentials: syncToken }),
+        certificateAuthorities: parentRoots,
+        registryName: environment.connection?.connectedRegistryName,
+        clock,
+        log,
+      }),
+    clock,
+    log,
+    onStatus: () => publish(),
+  });
+
+  const steering = await createSteering({
+    records: store.records,
+    instanceId: identity.instanceId,
+    connection: environment.connection,
+    variables,
+    clock,
+    log,
+    onCourse(next) {
+      course = next;
+      patience.abort();
+      patience = new AbortController();
+      log.setLevel(next.settings.logging.logLevel);
+      metrics.observeInfo({ version, mode: next.settings.mode });
+      auth.apply(next.settings);
+      sync.apply(next.settings, { active: next.activation.state === 'active' });
+      publish();
+    },
+  });
+
+  const api = createApi({
+    store,
+    auth,
+    state: () => ({
+      mode: steering.course.settings.mode,
+      ...refusalOf(steering.course.activation.state),
+      quotaBytes: steering.course.settings.storage.quotaBytes,
+      auditLog: steering.course.settings.logging.auditLogStatus === 'Enabled',
+    }),
+    loginServer: environment.loginServer,
+    trustedProxies: environment.trustedProxies,
+    log,
+    patience: () => patience.signal,
+    onRequest: (sample) => metrics.observeRequest(sample),
+    onChange() {
+      lastActivityTime = clock.now();
+      sync.wake();
+    },
+  });
+  const listeners = await startListeners({
+    api,
+    httpPort: environment.httpPort,
+    httpsPort: environment.httpsPort,
+    bindAddress: environment.bindAddress,
+    tls: certificates.server,
+    log,
+  });
+  const statusServer = await startStatusServer({
+    port: environment.metricsPort,
+    bindAddress: environment.bindAddress,
+    metrics,
+    health,
+    log,
+  });
+
+  const twin = openTwin({ environment, variables, clock, log, onProblem: (problem) => steering.refuse(problem) });
+  const reporter = createReporter({ twin, clock, log });
+  publish = () => {
+    const status = sync.status();
+    metrics.observeSync(status);
+    metrics.observeStorage(storageFacts());
+    reporter.set(report());
+  };
+  twin.onDesired((document) => {
+    reporter.rebase(document.reported);
+    void steering.accept(document).then(publish, (error: unknown) => log.error('settings not stored', { error }));
+  });
+  twin.onMethod('resync', async () => {
+    const { started } = await sync.resync();
+    return started ? { status: 202, payload: { started } } : { status: 409, payload: { started } };
+  });
+  twin.onMethod('status', () => Promise.resolve({ status: 200, payload: report() }));
+  twin.start();
+  const measuring = measureUsage();
+  publish();
+  log.info('connected registry started', { version, instanceId: identity.instanceId });
+
+  return {
+    http: listeners.http,
+    https: listeners.https,
+    metrics: statusServer.address,
+    async close() {
+      closing.abort(new Error('closing'));
+      patience.abort();
+      await sync.close();
+      await listeners.close();
+      await statusServer.close();
+      await measuring;
+      await reporter.close();
+      await twin.close();
+      await store.close();
+      log.info('connected registry stopped');
+    },
+  };
+
+  function report(): JsonObject {
+    const { holder } = steering.course.activation;
+    return { ...reportedProperties(facts()), ...(holder && { activation: holder }) };
+  }
+
+  function facts(): Facts {
+    const { settings, warnings, activation, newest } = steering.course;
+    const rejected = newest.problems.length > 0;
+    return {
+      now: clock.now(),
+      version,
+      mode: settings.mode,
+      settings: {
+        version: newest.version,
+        status: rejected ? 'Rejected' : 'Applied',
+        problems: rejected ? newest.problems : warnings,
+      },
+      ...(activation.state !== 'held' && {
+        activation: {
+          status: activation.state === 'active' ? 'Active' : 'Inactive',
+          instanceId: identity.instanceId,
+          since: activation.since,
+        },
+      }),
+      sync: sync.status(),
+      loginServer: {
+        host: environment.loginServer ?? variables['IOTEDGE_GATEWAYHOSTNAME'] ?? environment.bindAddress,
+        tls: listeners.https ? 'Enabled' : 'Disabled',
+      },
+      ...(settings.parent && {
+        parent: {
+          gatewayEndpoint: settings.parent.gatewayEndpoint,
+          schedule: settings.parent.syncProperties.schedule,
+        },
+      }),
+      storage: storageFacts(),
+      children: settings.children.map(({ name, mode }) => ({ name, mode })),
+      ...(lastActivityTime && { lastActivityTime }),
+    };
+  }
+
+  function storageFacts(): Facts['storage'] {
+    const { quotaBytes } = steering.course.settings.storage;
+    return { usedBytes: usage.usedBytes, freeBytes: usage.freeBytes, quotaBytes };
+  }
+
+  function health(): Health {
+    const { activation, newest } = steering.course;
+    const reasons = [
+      ...(activation.state === 'active' ? [] : [`activation: ${activation.state}`]),
+      ...newest.problems.map(({ path, message }) => `settings ${path}: ${message}`),
+      ...sync.status().details.map(({ code, description }) => `${code}: ${description}`),
+    ];
+    return { alive: true, serving: activation.state !== 'inactive', reasons };
+  }
+
+  /** Beside Node's own roots: the folder's `ca.crt`, and inside IoT Edge the trust bundle. */
+  async function parentRoots(): Promise<readonly string[]> {
+    const { IOTEDGE_WORKLOADURI: uri, IOTEDGE_APIVERSION: apiVersion = oldestWorkloadApi } = variables;
+    const configured = certificates.roots === undefined ? [] : [certificates.roots];
+    return uri === undefined ? configured : [...configured, await createWorkloadApi({ uri, apiVersion }).trustBundle()];
+  }
+
+  async function measureUsage(): Promise<void> {
+    try {
+      while (!closing.signal.aborted) {
+        await clock.wait(usageIntervalMs, closing.signal);
+        usage = await store.usage();
+        publish();
+      }
+    } catch (error) {
+      if (!closing.signal.aborted) log.error('disk use cannot be measured', { error });
+    }
+  }
+}
+
+/** A registry held by another instance still serves what it has; an inactive one serves nothing. */
+function refusalOf(activation: Activation['state']): { refusal?: 'INACTIVE' | 'ALREADY_ACTIVATED' } {
+  if (activation === 'active') return {};
+  return { refusal: activation === 'inactive' ? 'INACTIVE' : 'ALREADY_ACTIVATED' };
+}
+
+/** As edgeHub labels its own metrics; none outside IoT Edge. */
+function metricLabels(variables: RegistryOptions['variables']): Record<string, string> {
+  const { IOTEDGE_IOTHUBHOSTNAME: iothub, IOTEDGE_DEVICEID: device } = variables;
+  if (iothub === undefined || device === undefined) return {};
+  return { iothub, edge_device: device, instance_number: randomUUID() };
+}

@@ -1,0 +1,39 @@
+import { jsonErrorOffset } from './json-syntax.ts';
+import type { Problem } from './settings.ts';
+
+export type ParsedJson =
+  { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly problem: JsonProblem };
+
+export interface JsonProblem extends Problem {
+  /** From 1. */
+  readonly line: number;
+  readonly column: number;
+}
+
+/** JSON with `//` and block comments and trailing commas, as a settings file may have. The problem shows no content. */
+export function parseJsonWithComments(text: string): ParsedJson {
+  const plain = blankTrailingCommas(blankComments(text.replace(/^\uFEFF/, ' ')));
+  try {
+    return { ok: true, value: JSON.parse(plain) };
+  } catch {
+    const before = text.slice(0, jsonErrorOffset(plain)).split('\n');
+    const line = before.length;
+    const column = (before.at(-1) ?? '').length + 1;
+    return { ok: false, problem: { path: '', message: `is not JSON: line ${line}, column ${column}`, line, column } };
+  }
+}
+
+const string = String.raw`"(?:[^"\\\n]|\\.)*"`;
+
+/** Blanks keep their length, so that offsets stay true. */
+function blankComments(text: string): string {
+  return blank(text, new RegExp(String.raw`${string}|\/\/[^\n]*|\/\*[^]*?\*\/`, 'g'));
+}
+
+function blankTrailingCommas(text: string): string {
+  return blank(text, new RegExp(String.raw`${string}|(?<=["\]}\w]\s*),(?=\s*[\]}])`, 'g'));
+}
+
+function blank(text: string, pattern: RegExp): string {
+  return text.replace(pattern, (found) => (found.startsWith('"') ? found : found.replaceAll(/[^\r\n]/g, ' ')));
+}

@@ -1,0 +1,95 @@
+import { Ajv, type ErrorObject } from 'ajv';
+import type { DesiredProperties } from './desired-properties.ts';
+import { formats, type FormatName } from './formats.ts';
+import { schema } from './schema.ts';
+import type { Problem } from './settings.ts';
+
+const ajv = new Ajv({
+  allErrors: true,
+  strict: true,
+  allowUnionTypes: true,
+  useDefaults: true,
+  verbose: true,
+  formats: Object.fromEntries(Object.entries(formats).map(([name, format]) => [name, format.matches])),
+});
+const validate = ajv.compile<DesiredProperties>(schema);
+
+export type Checked =
+  | { readonly ok: true; readonly document: DesiredProperties }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/** Checks `document` against the schema and fills the schema's defaults into it. Problems never quote a value. */
+export function checkSchema(document: unknown): Checked {
+  if (validate(document)) return { ok: true, document };
+  // A value of the wrong kind is said once, not again for each choice it is not.
+  const errors = (validate.errors ?? []).filter(({ keyword, data }) => keyword !== 'enum' || typeof data === 'string');
+  return { ok: false, problems: errors.map(problemOf) };
+}
+
+function problemOf(error: ErrorObject): Problem {
+  const { instancePath, keyword, data } = error;
+  const params = error.params as Record<string, unknown>;
+  switch (keyword) {
+    case 'additionalProperties':
+      return { path: `${instancePath}/${escape(params['additionalProperty'])}`, message: unknownKey(error) };
+    case 'required':
+      return { path: `${instancePath}/${escape(params['missingProperty'])}`, message: 'is required' };
+    default:
+      return { path: instancePath, message: ruleOf(keyword, params, data) };
+  }
+}
+
+function ruleOf(keyword: string, params: Record<string, unknown>, data: unknown): string {
+  const limit = String(params['limit']);
+  switch (keyword) {
+    case 'type':
+      return `must be ${kindsOf(params['type'])}, found ${kindOf(data)}`;
+    case 'format':
+      return `must be ${formats[params['format'] as FormatName].rule}`;
+    case 'enum':
+      return `must be one of ${(params['allowedValues'] as string[]).join(', ')}`;
+    case 'minimum':
+      return `must be a number of at least ${limit}`;
+    case 'maximum':
+      return `must be a number of at most ${limit}`;
+    case 'minLength':
+      return 'must be a string that is not empty';
+    case 'maxLength':
+      return `must be a string of at most ${limit} characters`;
+    case 'maxItems':
+      return `must be a list of at most ${limit}`;
+    default:
+      return `breaks the rule ${keyword}`;
+  }
+}
+
+const kinds: Readonly<Record<string, string>> = {
+  string: 'a string',
+  object: 'an object',
+  array: 'a list',
+  boolean: 'true or false',
+  integer: 'a whole number',
+};
+
+function kindsOf(types: unknown): string {
+  return [types]
+    .flat()
+    .map((type) => kinds[String(type)] ?? String(type))
+    .join(' or ');
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'number' ? 'a number' : (kinds[typeof value] ?? typeof value);
+}
+
+function unknownKey(error: ErrorObject): string {
+  const known = Object.keys((error.parentSchema as { properties?: object } | undefined)?.properties ?? {});
+  return `is not a setting; known here: ${known.join(', ')}`;
+}
+
+/** RFC 6901. */
+function escape(key: unknown): string {
+  return String(key).replaceAll('~', '~0').replaceAll('/', '~1');
+}

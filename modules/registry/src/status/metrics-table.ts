@@ -1,0 +1,51 @@
+export interface MetricRow {
+  readonly name: string;
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly labels: readonly string[];
+  readonly meaning: string;
+}
+
+/** Every metric there is; README's table is checked against it. */
+export const metricsTable = {
+  info: gauge('info', ['version', 'mode'], 'Always 1; the labels say what is running'),
+  requests: counter('http_requests_total', ['endpoint', 'method', 'status'], 'Requests answered'),
+  requestSeconds: histogram('http_request_seconds', ['endpoint'], 'Time from request to the last byte of the answer'),
+  sentBytes: counter('http_sent_bytes_total', ['endpoint'], 'Body bytes sent to clients'),
+  receivedBytes: counter('http_received_bytes_total', ['endpoint'], 'Body bytes received from clients'),
+  connectionState: gauge('connection_state', ['state'], '1 for the state the registry is in, 0 for the others'),
+  statusDetails: gauge('status_details', ['type', 'code'], 'Conditions an operator should know of, that hold now'),
+  inSync: gauge('sync_in_sync', [], '1: the last pass succeeded and nothing is left to carry up'),
+  passes: counter('sync_passes_total', ['result'], 'Sync passes ended, by Succeeded, Failed or TimedOut'),
+  lastSuccess: gauge('sync_last_success_timestamp_seconds', [], 'End of the last successful pass; 0: never'),
+  blobsDone: gauge('sync_blobs_done', [], 'Blobs copied in the current or last pass'),
+  blobsPlanned: gauge('sync_blobs_planned', [], 'Blobs to copy in the current or last pass'),
+  bytesDone: gauge('sync_bytes_done', [], 'Bytes copied in the current or last pass'),
+  bytesPlanned: gauge('sync_bytes_planned', [], 'Bytes to copy in the current or last pass'),
+  repositories: gauge('repositories', ['state'], 'Synced repositories, by state'),
+  tags: gauge('repository_tags', ['repository'], 'Tags the parent has; the 100 repositories that need attention most'),
+  tagsInSync: gauge('repository_tags_in_sync', ['repository'], 'Tags that are here as the parent has them'),
+  outboxPending: gauge('outbox_pending', [], 'Changes still to be carried to the parent'),
+  outboxAge: gauge('outbox_oldest_age_seconds', [], 'Age of the oldest of them; 0: none'),
+  storageUsed: gauge('storage_used_bytes', [], 'Bytes this registry stores'),
+  storageFree: gauge('storage_free_bytes', [], 'Bytes free on the data volume'),
+  storageQuota: gauge('storage_quota_bytes', [], 'Configured limit; 0: none'),
+  residentMemory: row('gauge', 'process_resident_memory_bytes', [], 'Memory of the process'),
+  heapUsed: row('gauge', 'nodejs_heap_size_used_bytes', [], 'Part of it in JavaScript objects'),
+  cpuSeconds: row('counter', 'process_cpu_seconds_total', [], 'Processor time, user and system'),
+  startTime: row('gauge', 'process_start_time_seconds', [], 'When the process started'),
+} as const satisfies Record<string, MetricRow>;
+
+export type MetricName = keyof typeof metricsTable;
+
+function row(type: MetricRow['type'], name: string, labels: readonly string[], meaning: string): MetricRow {
+  return { name, type, labels, meaning };
+}
+function gauge(name: string, labels: readonly string[], meaning: string): MetricRow {
+  return row('gauge', `connected_registry_${name}`, labels, meaning);
+}
+function counter(name: string, labels: readonly string[], meaning: string): MetricRow {
+  return row('counter', `connected_registry_${name}`, labels, meaning);
+}
+function histogram(name: string, labels: readonly string[], meaning: string): MetricRow {
+  return row('histogram', `connected_registry_${name}`, labels, meaning);
+}

@@ -1,0 +1,72 @@
+import { constants } from 'node:fs';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { digestFrom, startHash, type Digest, type DigestAlgorithm } from '../oci/digest.ts';
+import { hasCode } from './storage-error.ts';
+
+const readBytes = 1024 * 1024;
+
+/** The length of the file in bytes; undefined where there is none. */
+export async function fileSize(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+export async function digestOfFile(path: string, algorithm: DigestAlgorithm): Promise<Digest> {
+  const hash = startHash(algorithm);
+  const file = await open(path);
+  try {
+    const buffer = Buffer.allocUnsafe(readBytes);
+    for (let position = 0; ;) {
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, position);
+      if (bytesRead === 0) return digestFrom(algorithm, hash);
+      hash.update(buffer.subarray(0, bytesRead));
+      position += bytesRead;
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** Moves a finished file to its place for good: its content and then its name survive a power cut. */
+export async function placeFile(from: string, to: string): Promise<void> {
+  await syncContent(from);
+  await makeDirectory(dirname(to));
+  await rename(from, to);
+  await syncDirectory(dirname(to));
+}
+
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path);
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+/** Creates the directory and its parents where they are missing, durably. */
+export async function makeDirectory(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true });
+  if (first === undefined) return;
+  for (let created = path; created.length >= first.length; created = dirname(created)) {
+    await syncDirectory(dirname(created));
+  }
+}
+
+export function removeFile(path: string): Promise<void> {
+  return rm(path, { force: true });
+}
+
+async function syncContent(path: string): Promise<void> {
+  const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o640); // an empty blob never had a write
+  try {
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,188 @@
+import { RegistryError } from '../errors.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { Descriptor, Manifest } from '../oci/manifest.ts';
+import type { RepositoryName, Tag } from '../oci/names.ts';
+import type { StoredManifest } from '../oci/registry.ts';
+import type { Transaction } from './group-commit.ts';
+import { keyWithin, referrerKey } from './layout.ts';
+import type { RepositoryRow, TagRow } from './rows.ts';
+
+/** Who writes, and whether the parent is to hear of it. */
+export interface Author {
+  readonly origin: 'local' | 'parent';
+  readonly carried: boolean;
+}
+
+/** Makes a blob that is in its place on disk visible in `repository`. */
+export function linkBlob(write: Transaction, repository: RepositoryName, digest: Digest, sizeBytes: number): void {
+  const { blob, link } = write.tables;
+  if (!write.get(blob, digest)) {
+    write.put(blob, digest, { sizeBytes, added: write.now.toISOString() });
+    write.count({ blobs: 1, usedBytes: sizeBytes });
+  }
+  const key = keyWithin(repository, digest);
+  if (write.get(link, key)) return;
+  write.put(link, key, true);
+  countInRepository(write, repository, { blobs: 1 });
+}
+
+/** Takes the blob out of the repository; its bytes stay for garbage collection. */
+export function unlinkBlob(write: Transaction, repository: RepositoryName, digest: Digest): boolean {
+  const key = keyWithin(repository, digest);
+  if (!write.get(write.tables.link, key)) return false;
+  write.delete(write.tables.link, key);
+  countInRepository(write, repository, { blobs: -1 });
+  return true;
+}
+
+/**
+ * Adds a manifest and points `tag` at it. A new manifest is journalled as one `push`, with its tag if it has one;
+ * a known one as `tag`; what changes nothing is not journalled.
+ * Throws MANIFEST_BLOB_UNKNOWN, with what is missing as detail.
+ */
+export function putManifest(
+  write: Transaction,
+  repository: RepositoryName,
+  stored: StoredManifest,
+  content: Manifest,
+  options: { readonly author: Author; readonly tag?: Tag; readonly absent?: readonly Digest[] },
+): void {
+  const { author, tag, absent = [] } = options;
+  const key = keyWithin(repository, stored.digest);
+  const known = write.get(write.tables.manifest, key);
+  const isNew = !known;
+  if (known && !known.bytes.equals(stored.bytes)) {
+    write.put(write.tables.manifest, key, { ...known, bytes: stored.bytes }); // damaged on disk: healed by a new copy
+  }
+  if (isNew) {
+    const missing = missingReferences(write, repository, content, new Set(absent));
+    if (missing.length > 0) {
+      throw new RegistryError('MANIFEST_BLOB_UNKNOWN', { detail: missing.map((digest) => ({ digest })) });
+    }
+    addManifest(write, repository, stored, content);
+  }
+  const moved = tag !== undefined && pointTag(write, repository, tag, stored.digest, author.origin);
+  if (!isNew && !moved) return;
+  const change = { action: isNew ? ('push' as const) : ('tag' as const), repository, digest: stored.digest };
+  write.journal({ ...change, ...(tag !== undefined && { tag }), origin: author.origin }, author);
+}
+
+/** Deletes the manifest, every tag that points at it and what it says of its subject. */
+export function deleteManifest(
+  write: Transaction,
+  repository: RepositoryName,
+  digest: Digest,
+  author: Author,
+): boolean {
+  const { manifest, referrer, tag, tagged } = write.tables;
+  const key = keyWithin(repository, digest);
+  const row = write.get(manifest, key);
+  if (!row) return false;
+  for (const name of write.get(tagged, key) ?? []) write.delete(tag, keyWithin(repository, name));
+  write.delete(tagged, key);
+  if (row.subject) write.delete(referrer, referrerKey(repository, row.subject, digest));
+  write.delete(manifest, key);
+  write.count({ manifests: -1, usedBytes: -row.bytes.length });
+  countInRepository(write, repository, { manifests: -1 });
+  write.journal({ action: 'delete', repository, digest, origin: author.origin }, author);
+  return true;
+}
+
+export function deleteTag(write: Transaction, repository: RepositoryName, tag: Tag, author: Author): boolean {
+  const key = keyWithin(repository, tag);
+  const row = write.get(write.tables.tag, key);
+  if (!row) return false;
+  write.delete(write.tables.tag, key);
+  forgetTag(write, repository, row.digest, tag);
+  write.journal({ action: 'untag', repository, digest: row.digest, tag, origin: author.origin }, author);
+  return true;
+}
+
+/** Blobs by their link, children by their manifest; a subject may come later (distribution-spec 1.1, end-7). */
+function missingReferences(
+  write: Transaction,
+  repository: RepositoryName,
+  content: Manifest,
+  absent: ReadonlySet<Digest>,
+): Digest[] {
+  const { link, manifest } = write.tables;
+  const isHere = ({ digest, urls }: Descriptor): boolean =>
+    (urls !== undefined && urls.length > 0) || write.get(link, keyWithin(repository, digest)) === true;
+  const blobs = content.blobs.filter((blob) => !isHere(blob));
+  const children = content.manifests.filter(
+    ({ digest }) => !absent.has(digest) && !write.get(manifest, keyWithin(repository, digest)),
+  );
+  return [...new Set([...blobs, ...children].map(({ digest }) => digest))];
+}
+
+function addManifest(
+  write: Transaction,
+  repository: RepositoryName,
+  { digest, mediaType, bytes }: StoredManifest,
+  { subject, artifactType, annotations }: Manifest,
+): void {
+  const kind = artifactType === undefined ? {} : { artifactType };
+  const added = write.now.toISOString();
+  write.put(write.tables.manifest, keyWithin(repository, digest), {
+    mediaType,
+    added,
+    ...(subject && { subject: subject.digest }),
+    ...kind,
+    bytes,
+  });
+  if (subject) {
+    const descriptor = { mediaType, digest, size: bytes.length, ...kind, ...(annotations && { annotations }) };
+    write.put(write.tables.referrer, referrerKey(repository, subject.digest, digest), descriptor);
+  }
+  write.count({ manifests: 1, usedBytes: bytes.length });
+  countInRepository(write, repository, { manifests: 1 });
+}
+
+/** True when the tag now points elsewhere than before. What came from the parent is the new common base. */
+function pointTag(
+  write: Transaction,
+  repository: RepositoryName,
+  tag: Tag,
+  digest: Digest,
+  origin: TagRow['origin'],
+): boolean {
+  const { tag: tags, tagged } = write.tables;
+  const key = keyWithin(repository, tag);
+  const old = write.get(tags, key);
+  const base = origin === 'parent' ? digest : old?.base;
+  const moved = old?.digest !== digest;
+  if (!moved && (origin === 'local' || (old.base === base && old.origin === origin))) return false;
+  const updated = moved ? write.now.toISOString() : old.updated;
+  write.put(tags, key, { digest, updated, origin, ...(base && { base }) });
+  if (!moved) return false;
+  if (old) forgetTag(write, repository, old.digest, tag);
+  const manifestKey = keyWithin(repository, digest);
+  write.put(tagged, manifestKey, [...(write.get(tagged, manifestKey) ?? []), tag]);
+  return true;
+}
+
+function forgetTag(write: Transaction, repository: RepositoryName, digest: Digest, tag: Tag): void {
+  const key = keyWithin(repository, digest);
+  const others = (write.get(write.tables.tagged, key) ?? []).filter((other) => other !== tag);
+  if (others.length > 0) write.put(write.tables.tagged, key, others);
+  else write.delete(write.tables.tagged, key);
+}
+
+/** A repository begins with its first blob or manifest and ends with its last. */
+function countInRepository(
+  write: Transaction,
+  repository: RepositoryName,
+  { manifests = 0, blobs = 0 }: Partial<RepositoryRow>,
+): void {
+  const table = write.tables.repository;
+  const old = write.get(table, repository);
+  const row = {
+    created: old?.created ?? write.now.toISOString(),
+    manifests: (old?.manifests ?? 0) + manifests,
+    blobs: (old?.blobs ?? 0) + blobs,
+  };
+  const isEmpty = row.manifests === 0 && row.blobs === 0;
+  if (isEmpty) write.delete(table, repository);
+  else write.put(table, repository, row);
+  write.count({ repositories: (isEmpty ? 0 : 1) - (old ? 1 : 0) });
+}

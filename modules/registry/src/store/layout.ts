@@ -1,0 +1,110 @@
+/**
+ * <data>/
+ * ├── index/          LevelDB, one sublevel a row; changed only by batch
+ * │   ├── repository  <name>                          -> created, number of manifests and of linked blobs
+ * │   ├── manifest    <name> NUL <digest>             -> media type, added, subject?, artifactType?, bytes
+ * │   ├── tag         <name> NUL <tag>                -> digest, updated, origin local|parent, base digest
+ * │   ├── tagged      <name> NUL <digest>             -> the tags that point at this manifest
+ * │   ├── link        <name> NUL <digest>             -> this blob may be seen in this repository
+ * │   ├── referrer    <name> NUL <subject> NUL <digest> -> descriptor
+ * │   ├── blob        <digest>                        -> size, added
+ * │   ├── upload      <id>                            -> repository, started, digest?
+ * │   ├── journal     <sequence>                      -> what changed: push, tag, untag, delete
+ * │   ├── outbox      <sequence of the journal>       -> what is still to be carried to the parent
+ * │   └── record      <kind> NUL <id>                 -> `fact`: other rooms' records · `store`: totals
+ * ├── blobs/sha256/ab/abcdef…    complete, verified, never changed
+ * └── uploads/<id>               received so far; its length is the offset
+ *
+ * Every key, range and path is built here and nowhere else.
+ */
+import { join } from 'node:path';
+import type { AbstractLevel, AbstractSublevel } from 'abstract-level';
+import { algorithmOf, encodedOf, type Digest } from '../oci/digest.ts';
+import type { Descriptor } from '../oci/manifest.ts';
+import type { RepositoryName, Tag } from '../oci/names.ts';
+import { manifestEncoding } from './manifest-encoding.ts';
+import type { BlobRow, ChangeRow, ManifestRow, RepositoryRow, TagRow, UploadRow } from './rows.ts';
+
+type Format = string | Buffer | Uint8Array;
+/** Any LevelDB of the `level` family: `level` on disk, `memory-level` in tests. */
+export type Index = AbstractLevel<Format>;
+export type Table<Row> = AbstractSublevel<Index, Format, string, Row>;
+export type Tables = ReturnType<typeof openTables>;
+
+export function openTables(index: Index) {
+  const json = <Row>(name: string): Table<Row> => index.sublevel<string, Row>(name, { valueEncoding: 'json' });
+  return {
+    repository: json<RepositoryRow>('repository'),
+    manifest: index.sublevel<string, ManifestRow>('manifest', { valueEncoding: manifestEncoding }),
+    tag: json<TagRow>('tag'),
+    tagged: json<readonly Tag[]>('tagged'),
+    link: json<true>('link'),
+    referrer: json<Descriptor>('referrer'),
+    blob: json<BlobRow>('blob'),
+    upload: json<UploadRow>('upload'),
+    journal: json<ChangeRow>('journal'),
+    outbox: json<ChangeRow>('outbox'),
+    record: json<unknown>('record'),
+  };
+}
+
+/** Sorts before every character a name, tag or digest may hold, so that `plant` never meets `plant2`. */
+const separator = '\0';
+const afterSeparator = '\x01';
+
+/** The key of something within a repository: a manifest, a link (digest), a tag. */
+export function keyWithin(repository: RepositoryName, id: Digest | Tag): string {
+  return `${repository}${separator}${id}`;
+}
+
+/** All keys of a repository, or those after `after`, which need not exist. */
+export function rangeWithin(repository: RepositoryName, after = ''): { gt: string; lt: string } {
+  return { gt: `${repository}${separator}${after}`, lt: `${repository}${afterSeparator}` };
+}
+
+/** The last part of a key: the tag or digest. */
+export function idOf(key: string): string {
+  return key.slice(key.lastIndexOf(separator) + 1);
+}
+
+export function referrerKey(repository: RepositoryName, subject: Digest, referrer: Digest): string {
+  return `${repository}${separator}${subject}${separator}${referrer}`;
+}
+
+export function referrerRange(repository: RepositoryName, subject: Digest): { gt: string; lt: string } {
+  const prefix = `${repository}${separator}${subject}`;
+  return { gt: `${prefix}${separator}`, lt: `${prefix}${afterSeparator}` };
+}
+
+/** Sixteen digits hold every safe integer, so that the order of keys is the order of numbers. */
+export function sequenceKey(sequence: number): string {
+  return String(sequence).padStart(16, '0');
+}
+
+export function sequenceOf(key: string): number {
+  return Number(key);
+}
+
+export function recordKey(kind: 'fact' | 'store', id: string): string {
+  return `${kind}${separator}${id}`;
+}
+
+/** The upload of a blob known by digest: one per digest, and never the shape of a session's UUID. */
+export function blobUploadId(digest: Digest): string {
+  return `${algorithmOf(digest)}-${encodedOf(digest)}`;
+}
+
+/** The UUID of an HTTP session, checked because it becomes a file name. */
+export function isSessionId(id: string): boolean {
+  return /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id);
+}
+
+export const indexDirectory = (data: string): string => join(data, 'index');
+export const blobsDirectory = (data: string): string => join(data, 'blobs');
+export const uploadsDirectory = (data: string): string => join(data, 'uploads');
+export const uploadPath = (data: string, id: string): string => join(uploadsDirectory(data), id);
+
+export function blobPath(data: string, digest: Digest): string {
+  const encoded = encodedOf(digest);
+  return join(blobsDirectory(data), algorithmOf(digest), encoded.slice(0, 2), encoded);
+}

@@ -1,0 +1,95 @@
+import { statfs } from 'node:fs/promises';
+import { Level } from 'level';
+import { RegistryError } from '../errors.ts';
+import type { Clock } from '../status/clock.ts';
+import type { Log } from '../status/log.ts';
+import { createBlobUploads } from './blob-uploads.ts';
+import { createJournal, createOutbox } from './changes.ts';
+import { makeDirectory } from './durable-files.ts';
+import { openGroupCommit } from './group-commit.ts';
+import { unlinkBlob, type Author } from './image-changes.ts';
+import { createImageReader } from './image-reader.ts';
+import { createImageTarget } from './image-target.ts';
+import { blobsDirectory, indexDirectory, openTables, recordKey, uploadsDirectory, type Index } from './layout.ts';
+import { removeRepository } from './remove-repository.ts';
+import { hasCode } from './storage-error.ts';
+import type { Store } from './store.ts';
+
+export interface OpenStoreOptions {
+  /** The data volume; created where it is missing. */
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Default: LevelDB at `<directory>/index`. */
+  readonly index?: Index;
+  /** Whether local changes are to be carried to a parent; asked at each change. Default: never. */
+  readonly carries?: () => boolean;
+  /** Uploads leave this much of the disk to the index, which must go on when they cannot. Default 16 MB. */
+  readonly reserveBytes?: number;
+}
+
+/**
+ * Opens the store of a data volume. It reads a few keys, however much there is.
+ * Throws when another process has it open (the cause's code is LEVEL_LOCKED).
+ */
+export async function openStore(options: OpenStoreOptions): Promise<Store> {
+  const { directory, clock, log, carries = () => false, reserveBytes = 16 * 1024 * 1024 } = options;
+  for (const path of [blobsDirectory(directory), uploadsDirectory(directory)]) await makeDirectory(path);
+  const index = options.index ?? new Level(indexDirectory(directory));
+  await openIndex(index, directory);
+  const tables = openTables(index);
+  const commit = await openGroupCommit({ index, tables, clock, log });
+  const reader = createImageReader({ directory, tables, log });
+  const uploads = createBlobUploads({ directory, tables, commit, ensureRoom });
+  const { beginBlob } = uploads;
+  const fromParent: Author = { origin: 'parent', carried: false };
+
+  return {
+    ...reader,
+    local: createImageTarget({ commit, reader, beginBlob, author: () => ({ origin: 'local', carried: carries() }) }),
+    replica: createImageTarget({ commit, reader, beginBlob, author: () => fromParent }),
+    uploads: uploads.sessions,
+    journal: createJournal({ tables, commit, log }),
+    outbox: createOutbox({ tables, commit, log }),
+
+    records: {
+      get: (key) => tables.record.get(recordKey('fact', key)),
+      put: (key, value) => commit.transact((write) => write.put(tables.record, recordKey('fact', key), value)),
+      delete: (key) => commit.transact((write) => write.delete(tables.record, recordKey('fact', key))),
+    },
+
+    deleteBlob: (repository, digest) => commit.transact((write) => unlinkBlob(write, repository, digest)),
+
+    deleteRepository: (repository) => removeRepository({ tables, commit }, repository, fromParent),
+
+    async usage() {
+      const { usedBytes, blobs, manifests, repositories } = commit.totals;
+      return { usedBytes, freeBytes: await freeBytes(), blobs, manifests, repositories };
+    },
+
+    async close() {
+      await uploads.close();
+      await commit.close();
+      await index.close();
+    },
+  };
+
+  async function freeBytes(): Promise<number> {
+    const { bavail, bsize } = await statfs(directory);
+    return bavail * bsize;
+  }
+
+  async function ensureRoom(): Promise<void> {
+    if ((await freeBytes()) < reserveBytes) throw new RegistryError('STORAGE_FULL');
+  }
+}
+
+async function openIndex(index: Index, directory: string): Promise<void> {
+  try {
+    await index.open();
+  } catch (error) {
+    const cause = error instanceof Error ? error.cause : undefined;
+    if (!hasCode(cause, 'LEVEL_LOCKED')) throw error;
+    throw new Error(`the data volume ${directory} is in use by another process`, { cause });
+  }
+}

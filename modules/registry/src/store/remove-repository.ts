@@ -1,0 +1,46 @@
+import type { Digest } from '../oci/digest.ts';
+import type { RepositoryName } from '../oci/names.ts';
+import type { GroupCommit, Transaction } from './group-commit.ts';
+import { deleteManifest, unlinkBlob, type Author } from './image-changes.ts';
+import { idOf, rangeWithin, type Tables } from './layout.ts';
+
+const removedPerBatch = 100;
+
+/**
+ * Takes a repository out by parts, so that a large one does not hold up other writers; false when there was none.
+ * What breaks off half-way is simply repeated.
+ */
+export async function removeRepository(
+  { tables, commit }: { readonly tables: Tables; readonly commit: GroupCommit },
+  repository: RepositoryName,
+  author: Author,
+): Promise<boolean> {
+  const range = { ...rangeWithin(repository), limit: removedPerBatch };
+  const manifests = await removeAll(
+    () => tables.manifest.keys(range),
+    (write, digest) => {
+      deleteManifest(write, repository, digest, author);
+    },
+  );
+  const links = await removeAll(
+    () => tables.link.keys(range),
+    (write, digest) => {
+      unlinkBlob(write, repository, digest);
+    },
+  );
+  return manifests || links;
+
+  async function removeAll(
+    next: () => AsyncIterable<string>,
+    remove: (write: Transaction, digest: Digest) => void,
+  ): Promise<boolean> {
+    for (let found = false; ; found = true) {
+      const keys: string[] = [];
+      for await (const key of next()) keys.push(key);
+      if (keys.length === 0) return found;
+      await commit.transact((write) => {
+        for (const key of keys) remove(write, idOf(key) as Digest);
+      });
+    }
+  }
+}

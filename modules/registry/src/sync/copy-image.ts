@@ -1,0 +1,146 @@
+import { RegistryError } from '../errors.ts';
+import type { Digest } from '../oci/digest.ts';
+import { parseManifest, type Descriptor, type Platform } from '../oci/manifest.ts';
+import { manifestMediaTypes } from '../oci/media-types.ts';
+import type { Reference, RepositoryName, Tag } from '../oci/names.ts';
+import { wantsPlatform } from '../oci/platform.ts';
+import type { ImageSource, ImageTarget, StoredManifest } from '../oci/registry.ts';
+import type { Log } from '../status/log.ts';
+import type { BlobTransfers, TransferProgress } from './blob-transfers.ts';
+
+export interface CopyJob {
+  readonly repository: RepositoryName;
+  readonly reference: Reference;
+  /** Set on the target at the very end. */
+  readonly tag?: Tag | undefined;
+  /** Asked just before the tag is set: false leaves the tag alone. */
+  readonly mayTag?: () => Promise<boolean>;
+  /** Index children of other platforms are left out; the index keeps its bytes and digest. Empty: all. */
+  readonly platforms?: readonly Platform[];
+  /** Copies signatures, SBOMs and whatever else refers to what is copied. Default true. */
+  readonly referrers?: boolean;
+  /** Also looks for referrers of an index's children. Default true. */
+  readonly childReferrers?: boolean;
+}
+
+export type CopyProgress = TransferProgress;
+
+export interface CopyOptions {
+  readonly signal: AbortSignal;
+  readonly transfers: BlobTransfers;
+  readonly log: Log;
+  readonly progress?: CopyProgress | undefined;
+}
+
+export type CopyResult =
+  /** The source has no such manifest; nothing was changed. */
+  | { readonly outcome: 'missing' }
+  /** `manifests`: how many the target did not have before. `tagged`: false when `mayTag` said no, or without a tag. */
+  | { readonly outcome: 'copied'; readonly digest: Digest; readonly manifests: number; readonly tagged: boolean };
+
+/** An image with more referrers than this is broken or an attack; the rest is left out, with a warning. */
+const referrersLimit = 1000;
+
+interface Copy extends CopyOptions {
+  readonly source: ImageSource;
+  readonly target: ImageTarget;
+  readonly job: CopyJob;
+  readonly seen: Set<Digest>;
+  referrersSeen: number;
+  manifests: number;
+}
+
+/**
+ * Copies one image with everything a client needs, from any registry to any other: children, then blobs, then the
+ * manifest, then its referrers, and the tag last, so that a tag never points at something incomplete.
+ * What the target has is not sent again. Throws MANIFEST_UNKNOWN or BLOB_UNKNOWN when the source lacks a part,
+ * what source and target throw, and the signal's reason.
+ */
+export async function copyImage(
+  source: ImageSource,
+  target: ImageTarget,
+  job: CopyJob,
+  options: CopyOptions,
+): Promise<CopyResult> {
+  const { repository, tag } = job;
+  const { signal } = options;
+  const root = await source.findManifest(repository, job.reference, { signal });
+  if (!root) return { outcome: 'missing' };
+  const copy: Copy = { ...options, source, target, job, seen: new Set(), referrersSeen: 0, manifests: 0 };
+  const absent = await copyManifest(copy, root, job.referrers ?? true);
+  const tagged = tag !== undefined && (await (job.mayTag?.() ?? true));
+  if (tagged) await target.putManifest(repository, root, { tag, absent, signal });
+  return { outcome: 'copied', digest: root.digest, manifests: copy.manifests, tagged };
+}
+
+/** The index children that were left out on purpose. */
+async function copyManifest(copy: Copy, stored: StoredManifest, referrers: boolean): Promise<readonly Digest[]> {
+  copy.seen.add(stored.digest);
+  const { target, signal } = copy;
+  const { repository, platforms = [], childReferrers = true } = copy.job;
+  const manifest = parseManifest(stored.bytes, stored.mediaType);
+  const absent: Digest[] = [];
+  for (const child of manifest.manifests) {
+    const wanted = wantsPlatform(platforms, child) && (await copyChild(copy, child, referrers && childReferrers));
+    if (!wanted) absent.push(child.digest);
+  }
+  if (!(await target.hasManifest(repository, stored.digest, { signal }))) {
+    await copyBlobs(copy, manifest.blobs);
+    await target.putManifest(repository, stored, { absent, signal });
+    copy.manifests += 1;
+  }
+  if (referrers) await copyReferrers(copy, stored.digest);
+  return absent;
+}
+
+/** False when the child is no manifest, so that the target must not demand one. */
+async function copyChild(copy: Copy, child: Descriptor, referrers: boolean): Promise<boolean> {
+  if (copy.seen.has(child.digest)) return true;
+  const { source, target, signal } = copy;
+  const { repository } = copy.job;
+  if (!manifestMediaTypes.includes(child.mediaType)) {
+    await copyBlobs(copy, [child]);
+    return false;
+  }
+  const stored = await source.findManifest(repository, child.digest, { signal });
+  if (stored) {
+    await copyManifest(copy, stored, referrers);
+    return true;
+  }
+  if (await target.hasManifest(repository, child.digest, { signal })) return true;
+  const { os, architecture } = child.platform ?? { os: 'unknown', architecture: 'unknown' };
+  throw new RegistryError('MANIFEST_UNKNOWN', {
+    message: `the source lacks ${child.digest} (${os}/${architecture}), which an index of ${repository} needs`,
+  });
+}
+
+/** Waits for all of them, so that nothing runs on after this has thrown. */
+async function copyBlobs(copy: Copy, blobs: readonly Descriptor[]): Promise<void> {
+  const { source, target, transfers, signal, progress } = copy;
+  const { repository } = copy.job;
+  const results = await Promise.allSettled(
+    blobs.map(async (blob) => {
+      const outcome = await transfers.carry({ source, target, repository, blob, signal, progress });
+      if (outcome === 'absent' && !blob.urls?.length) {
+        throw new RegistryError('BLOB_UNKNOWN', { message: `the source lacks blob ${blob.digest} of ${repository}` });
+      }
+    }),
+  );
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed) throw failed.reason;
+}
+
+async function copyReferrers(copy: Copy, subject: Digest): Promise<void> {
+  const { source, log, signal } = copy;
+  const { repository } = copy.job;
+  for await (const { digest } of source.listReferrers(repository, subject, { signal })) {
+    if (copy.seen.has(digest)) continue;
+    copy.referrersSeen += 1;
+    if (copy.referrersSeen > referrersLimit) {
+      log.warn('An image has too many referrers; the rest was left out.', { repository, subject, referrersLimit });
+      return;
+    }
+    const stored = await source.findManifest(repository, digest, { signal });
+    if (stored) await copyManifest(copy, stored, true);
+  }
+}

@@ -1,0 +1,44 @@
+import type { ParentRegistry } from '../parent/parent.ts';
+import type { Clock } from '../status/clock.ts';
+import type { Log } from '../status/log.ts';
+import { backOffMs } from './back-off.ts';
+
+const errorBackOff = { firstMs: 1000, longestMs: 60_000 };
+/** A parent without a feed may be upgraded. */
+const askAgainMs = 3_600_000;
+
+/**
+ * Listens at the parent until `signal`, and calls `onChange` when something changed there, so that nobody waits for
+ * the schedule. Never rejects: without the feed, or while it fails, the schedule does the work alone.
+ */
+export async function followMessages(options: {
+  readonly parent: Pick<ParentRegistry, 'readMessages'>;
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: () => number;
+  readonly onChange: () => void;
+}): Promise<void> {
+  const { parent, signal, clock, log, random, onChange } = options;
+  let after: number | undefined;
+  let failures = 0;
+  while (!signal.aborted) {
+    try {
+      const answer = await parent.readMessages({ ...(after !== undefined && { after }), signal });
+      failures = 0;
+      // What changed before the first answer, or while the feed was away, may have been missed.
+      if (answer && (answer.changed || after === undefined)) onChange();
+      after = answer?.head;
+      if (!answer) await pause(askAgainMs);
+    } catch (error) {
+      log.debug('The message feed of the parent failed.', { error, failures });
+      after = undefined;
+      await pause(backOffMs(failures, { ...errorBackOff, random }));
+      failures += 1;
+    }
+  }
+
+  async function pause(milliseconds: number): Promise<void> {
+    await clock.wait(milliseconds, signal).catch(() => undefined);
+  }
+}

@@ -1,0 +1,48 @@
+import { nextRun, windowAt } from '../settings/schedule.ts';
+import type { SyncProperties } from '../settings/settings.ts';
+import type { SyncTrigger } from '../status/sync-status.ts';
+import type { SyncMemory } from './sync-memory.ts';
+
+export type Step =
+  | { readonly kind: 'pass'; readonly trigger: SyncTrigger; readonly closes: Date | undefined }
+  | { readonly kind: 'drain'; readonly closes: Date | undefined }
+  | { readonly kind: 'wait'; readonly until: Date };
+
+/**
+ * What the engine does at `now`. A pass that never succeeded, was cut by its window or was missed is due as soon as a
+ * window is open; an operator's resync does not wait for a window and is not cut by one; nothing is tried before
+ * `retryAt`.
+ */
+export function nextStep(options: {
+  readonly now: Date;
+  readonly sync: SyncProperties;
+  readonly memory: Pick<SyncMemory, 'state' | 'lastStart' | 'lastSuccess'>;
+  readonly asked: SyncTrigger | undefined;
+  /** Something waits in the outbox. */
+  readonly woken: boolean;
+  readonly retryAt: Date | undefined;
+}): Step {
+  const { now, sync, memory, asked, woken, retryAt } = options;
+  if (asked === 'ManualResync') return { kind: 'pass', trigger: asked, closes: undefined };
+  const window = windowAt(sync, now);
+  if (!window.open) return { kind: 'wait', until: window.opens };
+  const { closes } = window;
+  const trigger = memory.lastSuccess ? 'Scheduled' : 'InitialSync';
+  if (asked && asked !== 'Scheduled') return { kind: 'pass', trigger: asked, closes };
+  if (retryAt) {
+    return retryAt <= now ? { kind: 'pass', trigger, closes } : { kind: 'wait', until: earlier(retryAt, closes) };
+  }
+  const due = asked ? now : dueAt(now, sync, memory);
+  if (due <= now) return { kind: 'pass', trigger, closes };
+  if (woken) return { kind: 'drain', closes };
+  return { kind: 'wait', until: due };
+}
+
+/** A start that lies in the future comes from a clock that was wrong, and does not count. */
+function dueAt(now: Date, sync: SyncProperties, { state, lastStart }: Pick<SyncMemory, 'state' | 'lastStart'>): Date {
+  return state === 'Succeeded' && lastStart && lastStart <= now ? nextRun(sync, lastStart) : now;
+}
+
+function earlier(first: Date, second: Date | undefined): Date {
+  return second && second < first ? second : first;
+}

@@ -1,0 +1,76 @@
+import type { Digest } from '../oci/digest.ts';
+import type { RepositoryName } from '../oci/names.ts';
+import { isExact } from '../oci/pattern.ts';
+import type { ImageSource } from '../oci/registry.ts';
+import { ruleFor } from '../settings/repository-rules.ts';
+import type { Mode, RepositoryRule } from '../settings/settings.ts';
+import type { TagRecord } from '../store/store.ts';
+
+/**
+ * `copy`: bring it here and point the tag at it · `unchanged`: here already, only its referrers may be new ·
+ * `keep`: the local change wins · `conflict`: it wins over a change of the parent's, which has to be told.
+ */
+export type TagDecision = 'copy' | 'unchanged' | 'keep' | 'conflict';
+
+/**
+ * Three-way compare of a tag that the parent has. `base` is what both last agreed on; `pending`: a local change of
+ * this tag waits in the outbox. A ReadOnly registry follows its parent in everything that is not waiting.
+ */
+export function decideTag(options: {
+  readonly mode: Mode;
+  readonly parent: Digest;
+  readonly local: TagRecord | undefined;
+  readonly pending: boolean;
+}): TagDecision {
+  const { mode, parent, local, pending } = options;
+  if (pending) return !local || local.digest === parent || local.base === parent ? 'keep' : 'conflict';
+  if (!local) return 'copy';
+  if (local.digest === parent) return local.base === parent ? 'unchanged' : 'copy';
+  if (mode === 'ReadOnly' || local.digest === local.base) return 'copy';
+  return local.base === parent ? 'keep' : 'conflict';
+}
+
+/** A repository to sync and the rule that names it. */
+export interface PlannedRepository {
+  readonly repository: RepositoryName;
+  readonly rule: RepositoryRule;
+}
+
+/**
+ * What the rules ask for: exact names as they stand, patterns through the parent's catalog. When the catalog fails,
+ * the matching repositories that are held already come instead, and then the catalog's error is thrown.
+ */
+export async function* planRepositories(options: {
+  readonly rules: readonly RepositoryRule[];
+  readonly parent: Pick<ImageSource, 'listRepositories'>;
+  readonly store: Pick<ImageSource, 'listRepositories'>;
+  readonly signal: AbortSignal;
+}): AsyncGenerator<PlannedRepository> {
+  const { rules, parent, store, signal } = options;
+  const given = new Set<string>();
+  for (const rule of rules) {
+    if (!isExact(rule.name) || given.has(rule.name)) continue;
+    given.add(rule.name);
+    yield { repository: rule.name as string as RepositoryName, rule };
+  }
+  if (rules.every((rule) => isExact(rule.name))) return;
+
+  let catalogError: unknown;
+  async function* listed(registry: Pick<ImageSource, 'listRepositories'>): AsyncGenerator<PlannedRepository> {
+    for await (const repository of registry.listRepositories({ signal })) {
+      const rule = ruleFor(rules, repository);
+      if (!rule || given.has(repository)) continue;
+      given.add(repository);
+      yield { repository, rule };
+    }
+  }
+  try {
+    yield* listed(parent);
+    return;
+  } catch (error) {
+    signal.throwIfAborted();
+    catalogError = error;
+  }
+  yield* listed(store);
+  throw catalogError;
+}

@@ -1,0 +1,95 @@
+import type { Descriptor } from '../oci/manifest.ts';
+import type { RepositoryName } from '../oci/names.ts';
+import type { RepositoryProgress } from '../status/sync-status.ts';
+import type { CopyProgress } from './copy-image.ts';
+
+/** What the running (or last) pass has done so far. Totals grow as manifests are read. */
+export interface PassProgress extends CopyProgress {
+  readonly blobsDone: number;
+  readonly blobsTotal: number;
+  readonly bytesDone: number;
+  readonly bytesTotal: number;
+  readonly repositories: readonly RepositoryProgress[];
+  repository(name: RepositoryName): RepositoryRow;
+}
+
+/** One repository of a pass. Failed once anything in it failed. */
+export interface RepositoryRow {
+  tagFound(): void;
+  tagInSync(): void;
+  fail(message: string): void;
+  /** Nothing more will be done in it: `InSync` unless it failed. */
+  end(): void;
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** Bytes between two calls of `onChange` while one large blob is on its way. */
+const noticeBytes = 8 * 1024 * 1024;
+
+export function createPassProgress({ onChange }: { readonly onChange: () => void }): PassProgress {
+  const counts = { blobsDone: 0, blobsTotal: 0, bytesDone: 0, bytesTotal: 0 };
+  const rows = new Map<RepositoryName, Mutable<RepositoryProgress>>();
+  let noticedBytes = 0;
+
+  return {
+    get blobsDone() {
+      return counts.blobsDone;
+    },
+    get blobsTotal() {
+      return counts.blobsTotal;
+    },
+    get bytesDone() {
+      return counts.bytesDone;
+    },
+    get bytesTotal() {
+      return counts.bytesTotal;
+    },
+    get repositories() {
+      return [...rows.values()].map((row) => ({ ...row }));
+    },
+    found({ size }: Descriptor) {
+      counts.blobsTotal += 1;
+      counts.bytesTotal += size;
+      onChange();
+    },
+    received(sizeBytes) {
+      counts.bytesDone += sizeBytes;
+      if (Math.abs(counts.bytesDone - noticedBytes) < noticeBytes) return;
+      noticedBytes = counts.bytesDone;
+      onChange();
+    },
+    done() {
+      counts.blobsDone += 1;
+      onChange();
+    },
+    repository(name) {
+      const row: Mutable<RepositoryProgress> = rows.get(name) ?? {
+        name,
+        state: 'Syncing',
+        tagsInSync: 0,
+        tagsTotal: 0,
+      };
+      rows.set(name, row);
+      onChange();
+      return {
+        tagFound() {
+          row.tagsTotal += 1;
+        },
+        tagInSync() {
+          row.tagsInSync += 1;
+          onChange();
+        },
+        fail(message) {
+          row.state = 'Failed';
+          row.lastError = message;
+          onChange();
+        },
+        end() {
+          if (row.state === 'Syncing') row.state = 'InSync';
+          onChange();
+        },
+      };
+    },
+  };
+}

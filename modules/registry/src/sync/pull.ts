@@ -1,0 +1,163 @@
+import { RegistryError } from '../errors.ts';
+import type { Digest } from '../oci/digest.ts';
+import { isDigest, type RepositoryName, type Tag } from '../oci/names.ts';
+import type { ImageSource, TagEntry } from '../oci/registry.ts';
+import { ruleFor, wantsTag } from '../settings/repository-rules.ts';
+import type { RepositoryRule } from '../settings/settings.ts';
+import type { TagRecord } from '../store/store.ts';
+import { copyImage } from './copy-image.ts';
+import { forEach } from './for-each.ts';
+import { pendingChanges, type Pass, type PendingChanges } from './pass.ts';
+import { decideTag, planRepositories } from './plan.ts';
+import type { RepositoryRow } from './progress.ts';
+
+/** Brings down what the rules ask for; then, on a ReadOnly registry, takes out what no rule names any more. */
+export async function pull(pass: Pass): Promise<void> {
+  const { store, parent, rules, signal, concurrency } = pass;
+  const pending = await pendingChanges(store.outbox.read());
+  try {
+    await forEach(planRepositories({ rules, parent, store, signal }), concurrency, ({ repository, rule }) =>
+      pullRepository(pass, pending, repository, rule),
+    );
+  } catch (error) {
+    signal.throwIfAborted();
+    await pass.failed(error);
+  }
+  if (pass.mode === 'ReadOnly') await removeDelisted(pass, pending);
+}
+
+async function pullRepository(
+  pass: Pass,
+  pending: PendingChanges,
+  repository: RepositoryName,
+  rule: RepositoryRule,
+): Promise<void> {
+  const { parent, signal, concurrency } = pass;
+  const row = pass.progress.repository(repository);
+  try {
+    const onParent = new Set<Tag>();
+    await forEach(parent.listTags(repository, { signal }), concurrency, async (entry) => {
+      onParent.add(entry.tag);
+      if (!wantsTag(rule, entry.tag)) return;
+      row.tagFound();
+      try {
+        await pullTag(pass, pending, repository, rule, entry);
+        row.tagInSync();
+      } catch (error) {
+        await noteFailure(pass, row, repository, error);
+      }
+    });
+    if (pass.mode === 'ReadOnly') await removeGoneTags(pass, pending, repository, onParent);
+  } catch (error) {
+    await noteFailure(pass, row, repository, error);
+  }
+  row.end();
+}
+
+async function noteFailure(pass: Pass, row: RepositoryRow, repository: RepositoryName, error: unknown): Promise<void> {
+  pass.signal.throwIfAborted();
+  row.fail(error instanceof Error ? error.message : String(error));
+  await pass.failed(error, repository);
+}
+
+async function pullTag(
+  pass: Pass,
+  pending: PendingChanges,
+  repository: RepositoryName,
+  rule: RepositoryRule,
+  { tag, digest: listed }: TagEntry,
+): Promise<void> {
+  const { store, parent, mode, signal } = pass;
+  const digest = listed ?? (await parent.resolveTag(repository, tag, { signal }));
+  if (digest === undefined || pending.hasDelete(repository, digest)) return;
+  const local = await store.describeTag(repository, tag);
+  const decision = decideTag({ mode, parent: digest, local, pending: pending.hasTag(repository, tag) });
+  if (decision === 'conflict' && local) reportConflict(pass, repository, tag, local.digest, digest);
+  if (decision === 'conflict' || decision === 'keep') return;
+  const { outcome } = await copyImage(
+    manifestsFrom(store, parent),
+    store.replica,
+    {
+      repository,
+      reference: digest,
+      platforms: rule.platforms,
+      childReferrers: decision === 'copy' || pass.thorough,
+      ...(decision === 'copy' && { tag, mayTag: async () => sameTag(local, await store.describeTag(repository, tag)) }),
+    },
+    pass,
+  );
+  if (outcome === 'missing') {
+    throw new RegistryError('MANIFEST_UNKNOWN', {
+      message: `the parent lists ${tag} as ${digest} but does not have it`,
+    });
+  }
+}
+
+/** A push that came in while the image was on its way wins; the next pass compares again. */
+function sameTag(before: TagRecord | undefined, now: TagRecord | undefined): boolean {
+  return before?.digest === now?.digest && before?.updated.getTime() === now?.updated.getTime();
+}
+
+/** Both sides moved the tag. The local one stays; the other can still be pulled from the parent by digest. */
+export function reportConflict(
+  { details, log }: Pick<Pass, 'details' | 'log'>,
+  repository: RepositoryName,
+  tag: Tag,
+  local: Digest,
+  parent: Digest,
+): void {
+  log.warn('A tag was changed here and at the parent; the local change is kept.', { repository, tag, local, parent });
+  details.report(
+    'TAG_CONFLICT',
+    `${repository}:${tag}`,
+    `${repository}:${tag} is ${local} here and was ${parent} at the parent; the local one is kept, the other stays reachable by digest`,
+  );
+}
+
+/** The parent's listings with manifests from `store` where it has them: a digest has one content everywhere. */
+function manifestsFrom(store: ImageSource, parent: ImageSource): ImageSource {
+  return {
+    listRepositories: (options) => parent.listRepositories(options),
+    listTags: (repository, options) => parent.listTags(repository, options),
+    resolveTag: (repository, tag, options) => parent.resolveTag(repository, tag, options),
+    listReferrers: (repository, subject, options) => parent.listReferrers(repository, subject, options),
+    readBlob: (repository, digest, options) => parent.readBlob(repository, digest, options),
+    findManifest: async (repository, reference, options) =>
+      (isDigest(reference) ? await store.findManifest(repository, reference) : undefined) ??
+      parent.findManifest(repository, reference, options),
+  };
+}
+
+/**
+ * A tag goes only when a complete listing lacks it and the parent, asked for it by name, does not have it either.
+ * A listing without any tag removes nothing: a parent that lost its data must not empty its sites.
+ */
+async function removeGoneTags(
+  { store, parent, signal, details, log }: Pass,
+  pending: PendingChanges,
+  repository: RepositoryName,
+  onParent: ReadonlySet<Tag>,
+): Promise<void> {
+  if (onParent.size === 0) {
+    const text = `the parent shows no tag in ${repository}; what is held of it stays`;
+    details.report('PARENT_REPOSITORY_EMPTY', repository, text);
+    return;
+  }
+  for await (const { tag } of store.listTags(repository, { signal })) {
+    if (onParent.has(tag) || pending.hasTag(repository, tag)) continue;
+    if ((await parent.resolveTag(repository, tag, { signal })) !== undefined) continue;
+    await store.replica.deleteTag(repository, tag);
+    log.info('A tag is gone from the parent and was removed.', { repository, tag });
+  }
+}
+
+/** No rule at all is taken for a mistake, not for a wish to lose everything. */
+async function removeDelisted(pass: Pass, pending: PendingChanges): Promise<void> {
+  const { store, rules, signal, log } = pass;
+  if (rules.length === 0) return;
+  for await (const repository of store.listRepositories({ signal })) {
+    if (ruleFor(rules, repository) || pending.repositories.has(repository)) continue;
+    await store.deleteRepository(repository);
+    log.info('A repository is no longer listed and was removed.', { repository });
+  }
+}

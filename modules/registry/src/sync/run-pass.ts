@@ -1,0 +1,109 @@
+import { setMaxListeners } from 'node:events';
+import { RegistryError } from '../errors.ts';
+import { failureOf } from './failure.ts';
+import type { Pass } from './pass.ts';
+import { syncPass } from './sync-pass.ts';
+import { waitUntil } from './wait-until.ts';
+
+export interface PassEnd {
+  /** `Pending`: stopped from outside, and still to be done. `TimedOut`: its window closed; the next one goes on. */
+  readonly state: 'Succeeded' | 'Failed' | 'TimedOut' | 'Pending';
+  /** The parent asked not to come back earlier; 0 when it did not. */
+  readonly retryAfterMs: number;
+}
+
+export interface RunPassOptions {
+  readonly parts: Omit<Pass, 'signal' | 'failed'>;
+  readonly drainOnly: boolean;
+  /** The pass is cut here. */
+  readonly closes: Date | undefined;
+  readonly stop: AbortSignal;
+  readonly onParentAnswered: () => void;
+}
+
+class WindowClosed extends Error {}
+
+/** Runs one pass to its end, whatever that is: never rejects, and leaves nothing running. */
+export async function runPass({ parts, drainOnly, closes, stop, onParentAnswered }: RunPassOptions): Promise<PassEnd> {
+  const { parent, clock, details, log } = parts;
+  const ending = new AbortController();
+  const signal = AbortSignal.any([stop, ending.signal]);
+  // Every request of the pass listens to it; there is no fixed number of them.
+  setMaxListeners(0, signal);
+  const watching = new AbortController();
+  const watch = closes && closeAt(closes);
+  let failures = 0;
+  let retryAfterMs = 0;
+  let asking: Promise<boolean> | undefined;
+
+  async function closeAt(date: Date): Promise<void> {
+    try {
+      await waitUntil(clock, date, watching.signal);
+      ending.abort(new WindowClosed('the sync window closed'));
+    } catch {
+      // The pass ended first.
+    }
+  }
+
+  /** One question for all that failed at the same time. */
+  function parentAnswers(): Promise<boolean> {
+    asking ??= parent
+      .ping({ signal })
+      .then(() => true)
+      .catch(() => false)
+      .finally(() => (asking = undefined));
+    return asking;
+  }
+
+  async function failed(error: unknown, repository?: string): Promise<void> {
+    failures += 1;
+    const failure = failureOf(error);
+    retryAfterMs = Math.max(retryAfterMs, failure.retryAfterMs);
+    const goesOn = failure.reach === 'repository' || (failure.reach === 'ask' && (await parentAnswers()));
+    signal.throwIfAborted();
+    if (!goesOn) {
+      ending.abort(error);
+      throw error;
+    }
+    if (repository === undefined) {
+      details.report('PARENT_CATALOG_FAILED', 'catalog', `patterns cannot be resolved: ${failure.message}`);
+      return;
+    }
+    log.warn('A repository could not be synced completely.', { repository, error: failure.message });
+    details.report(repositoryCode(error), repository, `${repository}: ${failure.message}`);
+  }
+
+  function endedBy(error: unknown): PassEnd['state'] {
+    if (stop.aborted) return 'Pending';
+    const reason: unknown = ending.signal.aborted ? ending.signal.reason : error;
+    if (reason instanceof WindowClosed) return 'TimedOut';
+    const failure = failureOf(reason);
+    const code = failure.code === 'REPOSITORY_FAILED' ? 'SYNC_FAILED' : failure.code;
+    retryAfterMs = Math.max(retryAfterMs, failure.retryAfterMs);
+    details.clearLink(code);
+    details.report(code, '', failure.message);
+    log.warn('A sync pass ended early.', { code, error: failure.message });
+    return 'Failed';
+  }
+
+  let state: PassEnd['state'];
+  let sawEverything = false;
+  try {
+    await syncPass({ ...parts, signal, failed }, { drainOnly, onParentAnswered });
+    state = failures > 0 ? 'Failed' : 'Succeeded';
+    sawEverything = !drainOnly;
+  } catch (error) {
+    state = endedBy(error);
+  }
+  watching.abort();
+  await watch;
+  details.endPass({ eventTtlMs: parts.messageTtlMs, sawEverything });
+  return { state, retryAfterMs };
+}
+
+/** One repository's trouble while the parent as a whole answers. */
+function repositoryCode(error: unknown): 'PARENT_BROKEN' | 'PARENT_DENIED' | 'PARENT_REFUSED' | 'REPOSITORY_FAILED' {
+  if (error instanceof RegistryError && error.code === 'DIGEST_INVALID') return 'PARENT_BROKEN';
+  const { code } = failureOf(error);
+  return code === 'PARENT_DENIED' || code === 'PARENT_REFUSED' ? code : 'REPOSITORY_FAILED';
+}

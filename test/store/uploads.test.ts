@@ -1,0 +1,237 @@
+import { expect } from 'chai';
+import { existsSync } from 'node:fs';
+import { readdir, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { digestOf } from '../../modules/registry/src/oci/digest.ts';
+import { pushBlob } from '../helpers/images.ts';
+import { repository } from '../helpers/names.ts';
+import { codeOf, contentOf, withStore } from './with-store.ts';
+
+const plant = repository('plant');
+const other = repository('other');
+const bytes = Buffer.alloc(3 * 1024 * 1024 + 11, 'some layer ');
+const digest = digestOf(bytes);
+const blob = { digest, size: bytes.length };
+const [half, rest] = [bytes.subarray(0, 1_500_000), bytes.subarray(1_500_000)];
+
+/** `/dev/full` answers every write with ENOSPC. */
+const onLinux = existsSync('/dev/full') ? it : it.skip;
+
+describe('uploads', () => {
+  it(
+    'survive a restart, at the offset they had',
+    withStore(async ({ store, reopen }) => {
+      const first = await store.uploads.begin(plant);
+      await first.append(contentOf(half));
+      const again = await reopen();
+      const second = await again.uploads.find(plant, first.id);
+      expect(second!.offset).to.equal(half.length);
+      await second!.append(contentOf(rest));
+      await second!.commit(digest);
+      expect(await again.statBlob(plant, digest)).to.deep.equal({ size: bytes.length });
+      expect(await again.uploads.find(plant, first.id)).to.equal(undefined);
+    }),
+  );
+
+  it(
+    'are found by their id in their repository only, and never by a path',
+    withStore(async ({ store, directory }) => {
+      await writeFile(join(directory, 'secret'), 'x');
+      const { id } = await store.uploads.begin(plant);
+      const download = await store.replica.beginBlob(plant, blob);
+      expect((await store.uploads.find(plant, id))?.id).to.equal(id);
+      expect(await store.uploads.find(other, id)).to.equal(undefined);
+      for (const wrong of ['../secret', '', `sha256-${digest.slice(7)}`, id.replace(/./, 'z')]) {
+        expect(await store.uploads.find(plant, wrong)).to.equal(undefined);
+      }
+      await download.cancel();
+    }),
+  );
+
+  it(
+    'take one writer at a time',
+    withStore(async ({ store }) => {
+      const upload = await store.uploads.begin(plant);
+      const content = new PassThrough();
+      const appending = upload.append(content);
+      const same = await store.uploads.find(plant, upload.id);
+      expect(await codeOf(same!.append(contentOf('x')))).to.equal('BLOB_UPLOAD_INVALID');
+      expect(await codeOf(same!.commit(digest))).to.equal('BLOB_UPLOAD_INVALID');
+      content.end(bytes);
+      await appending;
+      await same!.commit(digest);
+      expect(await codeOf(upload.append(contentOf('x')))).to.equal('BLOB_UPLOAD_UNKNOWN');
+      expect(await codeOf(upload.cancel())).to.equal('BLOB_UPLOAD_UNKNOWN');
+    }),
+  );
+
+  it(
+    'with the wrong digest are discarded with their bytes',
+    withStore(async ({ store, directory }) => {
+      const upload = await store.uploads.begin(plant);
+      await upload.append(contentOf('lies'));
+      expect(await codeOf(upload.commit(digest))).to.equal('DIGEST_INVALID');
+      expect(await store.uploads.find(plant, upload.id)).to.equal(undefined);
+      expect(await readdir(join(directory, 'uploads'))).to.deep.equal([]);
+      expect(await store.hasRepository(plant)).to.equal(false);
+    }),
+  );
+
+  it(
+    'may be committed under another algorithm than they began with, even when empty',
+    withStore(async ({ store }) => {
+      for (const content of [Buffer.from('text'), Buffer.alloc(0)]) {
+        const upload = await store.uploads.begin(plant);
+        if (content.length > 0) await upload.append(contentOf(content));
+        await upload.commit(digestOf(content, 'sha512'));
+        expect(await store.statBlob(plant, digestOf(content, 'sha512'))).to.deep.equal({ size: content.length });
+      }
+    }),
+  );
+
+  it(
+    'of a blob that is here only link it',
+    withStore(async ({ store, directory }) => {
+      await pushBlob(store.local, plant, bytes);
+      const upload = await store.uploads.begin(other);
+      await upload.append(contentOf(bytes));
+      await upload.commit(digest);
+      expect(await store.statBlob(other, digest)).to.deep.equal({ size: bytes.length });
+      expect(await readdir(join(directory, 'uploads'))).to.deep.equal([]);
+      expect((await store.usage()).blobs).to.equal(1);
+    }),
+  );
+
+  it(
+    'keep what came before the signal fired',
+    withStore(async ({ store }) => {
+      const upload = await store.uploads.begin(plant);
+      const abort = new AbortController();
+      const breaking = (async function* () {
+        yield half;
+        abort.abort(new Error('window closed'));
+        await new Promise(() => undefined); // a sender that never sends again
+      })();
+      const error = await upload.append(breaking, { signal: abort.signal }).catch((reason: unknown) => reason);
+      expect(error).to.equal(abort.signal.reason);
+      expect(upload.offset).to.equal(half.length);
+      await upload.append(contentOf(rest));
+      await upload.commit(digest);
+    }),
+  );
+
+  it(
+    'stop when the store closes, and keep what came',
+    withStore(async ({ store, reopen }) => {
+      const upload = await store.uploads.begin(plant);
+      const content = new PassThrough();
+      const appending = codeOf(upload.append(content));
+      for (const piece of [half.subarray(0, 1_200_000), half.subarray(1_200_000)]) {
+        if (!content.write(piece)) await new Promise((resolve) => content.once('drain', resolve));
+      }
+      const again = await reopen();
+      expect(await appending).to.equal('UNAVAILABLE');
+      expect(await codeOf(upload.append(contentOf('x')))).to.equal('UNAVAILABLE');
+      expect((await again.uploads.find(plant, upload.id))!.offset).to.equal(upload.offset);
+      expect(upload.offset).to.be.greaterThan(0);
+    }),
+  );
+
+  onLinux(
+    'tell a full disk, and go on when there is room again',
+    withStore(async ({ store, directory }) => {
+      const full = await store.uploads.begin(plant);
+      await symlink('/dev/full', join(directory, 'uploads', full.id));
+      expect(await codeOf(full.append(contentOf(bytes)))).to.equal('STORAGE_FULL');
+      expect(full.offset).to.equal(0);
+      await full.cancel();
+      await pushBlob(store.local, plant, bytes);
+      expect(await store.statBlob(plant, digest)).to.deep.equal({ size: bytes.length });
+    }),
+  );
+
+  it(
+    'leave the reserve of the disk to the index',
+    withStore(
+      async ({ store }) => {
+        const upload = await store.uploads.begin(plant);
+        expect(await codeOf(upload.append(contentOf('x')))).to.equal('STORAGE_FULL');
+        await store.records.put('key', 'value');
+      },
+      { reserveBytes: Number.MAX_SAFE_INTEGER },
+    ),
+  );
+});
+
+describe('beginBlob()', () => {
+  it(
+    'goes on with the same download after a restart, from any repository',
+    withStore(async ({ store, reopen }) => {
+      const first = await store.replica.beginBlob(plant, blob);
+      await first.append(contentOf(half));
+      await first.release();
+      const again = await reopen();
+      const second = await again.replica.beginBlob(other, blob);
+      expect(second.offset).to.equal(half.length);
+      await second.append(contentOf(rest));
+      await second.commit(digest);
+      expect(await again.statBlob(other, digest)).to.deep.equal({ size: bytes.length });
+      expect(await again.statBlob(plant, digest)).to.equal(undefined);
+    }),
+  );
+
+  it(
+    'waits for whoever downloads the same blob, then has nothing left to download',
+    withStore(async ({ store, directory }) => {
+      const first = await store.replica.beginBlob(plant, blob);
+      const waiting = store.replica.beginBlob(other, blob);
+      await first.append(contentOf(bytes));
+      await first.commit(digest);
+      const second = await waiting;
+      expect(second.offset).to.equal(bytes.length);
+      expect(await store.statBlob(other, digest)).to.equal(undefined);
+      await second.commit(digest);
+      expect(await store.statBlob(other, digest)).to.deep.equal({ size: bytes.length });
+      expect(existsSync(join(directory, 'uploads', `sha256-${digest.slice(7)}`))).to.equal(false);
+    }),
+  );
+
+  it(
+    'stops waiting when the signal fires, and leaves the others in line',
+    withStore(async ({ store }) => {
+      const first = await store.replica.beginBlob(plant, blob);
+      const abort = new AbortController();
+      const impatient = store.replica.beginBlob(plant, blob, { signal: abort.signal }).catch((error: unknown) => error);
+      const patient = store.replica.beginBlob(other, blob);
+      abort.abort(new Error('enough'));
+      expect(await impatient).to.equal(abort.signal.reason);
+      await first.append(contentOf(half));
+      await first.release();
+      const second = await patient;
+      expect(second.offset).to.equal(half.length);
+      await second.release();
+    }),
+  );
+
+  it(
+    'refuses more bytes than the blob has',
+    withStore(async ({ store }) => {
+      const upload = await store.replica.beginBlob(plant, { digest, size: 10 });
+      expect(await codeOf(upload.append(contentOf('0123456789', 'and for ever more')))).to.equal('SIZE_INVALID');
+      expect(upload.offset).to.equal(10);
+      await upload.cancel();
+    }),
+  );
+
+  it(
+    'turns away those who wait when the store closes',
+    withStore(async ({ store }) => {
+      await store.replica.beginBlob(plant, blob);
+      const waiting = codeOf(store.replica.beginBlob(plant, blob));
+      const closing = store.close();
+      expect(await waiting).to.equal('UNAVAILABLE');
+      await closing;
+    }),
+  );
+});

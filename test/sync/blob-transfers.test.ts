@@ -1,0 +1,158 @@
+import { Readable } from 'node:stream';
+import { expect } from 'chai';
+import { RegistryError } from '../../modules/registry/src/errors.ts';
+import { ParentError } from '../../modules/registry/src/parent/parent.ts';
+import { createBlobTransfers, type BlobTransfers } from '../../modules/registry/src/sync/blob-transfers.ts';
+import { descriptorOf, pushBlob } from '../helpers/images.ts';
+import { ManualClock } from '../helpers/manual-clock.ts';
+import { repository } from '../helpers/names.ts';
+import { RecordingLog } from '../helpers/recording-log.ts';
+import { cutAfter, MemoryRegistry } from './memory-registry.ts';
+import { patiently } from './patiently.ts';
+
+const hello = repository('plant/hello');
+const bytes = Buffer.from('0123456789');
+const blob = descriptorOf(bytes, 'application/octet-stream');
+
+describe('BlobTransfers.carry()', () => {
+  let clock: ManualClock;
+  let transfers: BlobTransfers;
+  let source: MemoryRegistry;
+  let target: MemoryRegistry;
+  const never = new AbortController().signal;
+
+  beforeEach(async () => {
+    clock = new ManualClock();
+    transfers = createBlobTransfers({ clock, log: new RecordingLog(), random: () => 1 });
+    source = new MemoryRegistry();
+    target = new MemoryRegistry();
+    await pushBlob(source, hello, bytes);
+    source.calls.length = 0;
+  });
+
+  function carry(options: { signal?: AbortSignal; name?: string; counted?: number[] } = {}) {
+    const { signal = never, name = 'plant/hello', counted = [] } = options;
+    const progress = { found: () => undefined, done: () => undefined, received: (size: number) => counted.push(size) };
+    return transfers.carry({ source, target, repository: repository(name), blob, signal, progress });
+  }
+
+  it('sends a blob and counts its bytes', async () => {
+    const counted: number[] = [];
+    expect(await carry({ counted })).to.equal('sent');
+    expect(await target.hasBlob(hello, blob.digest)).to.equal(true);
+    expect(counted.reduce((sum, size) => sum + size, 0)).to.equal(10);
+  });
+
+  it('asks the source for nothing, when the target has it or can mount it', async () => {
+    await pushBlob(target, repository('other'), bytes);
+    expect(await carry()).to.equal('mounted');
+    expect(await carry()).to.equal('present');
+    expect(source.calls).to.deep.equal([]);
+  });
+
+  it('goes on at the byte where it was cut, again and again', async () => {
+    source.content = cutAfter(1);
+    const counted: number[] = [];
+    expect(await patiently(clock, carry({ counted }))).to.equal('sent');
+    expect(source.callsOf('readBlob').map((call) => call.split(' ')[2])).to.deep.equal(
+      Array.from({ length: 10 }, (_, i) => String(i)),
+    );
+    expect(counted.reduce((sum, size) => sum + size, 0)).to.equal(10);
+  });
+
+  it('gives up, when some tries in a row bring nothing', async () => {
+    source.before = (call) => {
+      if (call.startsWith('readBlob')) throw new ParentError('unreachable', 'no route');
+    };
+    const error = await patiently(clock, carry()).catch((error: unknown) => error);
+    expect(error).to.have.property('failure', 'unreachable');
+    expect(source.callsOf('readBlob')).to.have.length(4);
+  });
+
+  it('does not try again, when the parent says a clear no', async () => {
+    source.before = (call) => {
+      if (call.startsWith('readBlob')) throw new ParentError('denied', 'no');
+    };
+    expect(await carry().catch((error: unknown) => error)).to.have.property('failure', 'denied');
+    expect(source.callsOf('readBlob')).to.have.length(1);
+  });
+
+  it('starts from zero once, when the content is wrong', async () => {
+    let reads = 0;
+    source.content = (content) => Readable.from([++reads === 1 ? Buffer.from('abcdefghij') : content]);
+    const counted: number[] = [];
+    expect(await patiently(clock, carry({ counted }))).to.equal('sent');
+    expect(reads).to.equal(2);
+    expect(counted.reduce((sum, size) => sum + size, 0)).to.equal(10);
+  });
+
+  for (const [what, content] of [
+    ['other bytes', Buffer.from('abcdefghij')],
+    ['too many bytes', Buffer.alloc(1000)],
+  ] as const) {
+    it(`throws DIGEST_INVALID, when the source sends ${what} twice`, async () => {
+      source.content = () => Readable.from([content]);
+      const error = await patiently(clock, carry()).catch((error: unknown) => error);
+      expect(error).to.be.instanceOf(RegistryError).with.property('code', 'DIGEST_INVALID');
+      expect(source.callsOf('readBlob')).to.have.length(2);
+      expect((await target.beginBlob(hello, blob)).offset).to.equal(0);
+    });
+  }
+
+  it('keeps what was received, on abort, though the source hangs', async () => {
+    const stop = new AbortController();
+    const reason = new Error('window closed');
+    const progress = { found: () => undefined, done: () => undefined, received: () => stop.abort(reason) };
+    source.content = (content) => {
+      const stream = new Readable({ read: () => undefined });
+      stream.push(content.subarray(0, 4));
+      return stream;
+    };
+    const cut = transfers.carry({ source, target, repository: hello, blob, signal: stop.signal, progress });
+    expect(await cut.catch((error: unknown) => error)).to.equal(reason);
+    expect(target.callsOf('release')).to.have.length(1);
+    source.content = (content, offset) => Readable.from([content.subarray(offset)]);
+    expect(await carry()).to.equal('sent');
+    expect(source.callsOf('readBlob').map((call) => call.split(' ')[2])).to.deep.equal(['0', '4']);
+  });
+
+  it('sends a blob once, however many ask', async () => {
+    const outcomes = await Promise.all([carry(), carry(), carry({ name: 'other' }), carry({ name: 'other' })]);
+    expect(outcomes).to.deep.equal(['sent', 'sent', 'mounted', 'mounted']);
+    expect(source.callsOf('readBlob')).to.have.length(1);
+  });
+
+  it('runs no more than its limit at a time', async () => {
+    transfers.limit({ concurrency: 2, bytesPerSecond: 0 });
+    let [now, most] = [0, 0];
+    source.content = (content) =>
+      Readable.from(
+        (async function* () {
+          most = Math.max(most, ++now);
+          await new Promise((resolve) => setImmediate(resolve));
+          yield content;
+          now--;
+        })(),
+      );
+    await Promise.all(
+      Array.from({ length: 8 }, async (_, i) => {
+        const content = Buffer.from(`blob ${i}`);
+        await pushBlob(source, hello, content);
+        const other = descriptorOf(content, 'application/octet-stream');
+        await transfers.carry({ source, target, repository: hello, blob: other, signal: never });
+      }),
+    );
+    expect(most).to.equal(2);
+  });
+
+  it('says absent and leaves no upload, when the source lacks the blob', async () => {
+    const other = descriptorOf(Buffer.from('unknown'), 'application/octet-stream');
+    const outcome = await transfers.carry({ source, target, repository: hello, blob: other, signal: never });
+    expect(outcome).to.equal('absent');
+  });
+
+  it('needs no content, for an empty blob', async () => {
+    const empty = descriptorOf(Buffer.alloc(0), 'application/octet-stream');
+    expect(await transfers.carry({ source, target, repository: hello, blob: empty, signal: never })).to.equal('sent');
+  });
+});

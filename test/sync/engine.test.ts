@@ -1,0 +1,386 @@
+import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { expect } from 'chai';
+import { ParentError } from '../../modules/registry/src/parent/parent.ts';
+import type { ParentSettings, Settings } from '../../modules/registry/src/settings/settings.ts';
+import type { SyncStatus } from '../../modules/registry/src/status/sync-status.ts';
+import { openStore } from '../../modules/registry/src/store/open-store.ts';
+import type { Store } from '../../modules/registry/src/store/store.ts';
+import { createSyncEngine, type SyncEngine } from '../../modules/registry/src/sync/engine.ts';
+import { pushImage, sampleImage } from '../helpers/images.ts';
+import { ManualClock } from '../helpers/manual-clock.ts';
+import { repository, tag } from '../helpers/names.ts';
+import { RecordingLog } from '../helpers/recording-log.ts';
+import { temporaryDirectory } from '../helpers/temporary-directory.ts';
+import { MemoryRegistry } from './memory-registry.ts';
+import { rules } from './pass-fixture.ts';
+
+const hello = repository('plant/hello');
+const [v1, v2] = [tag('v1'), tag('v2')];
+const [one, two] = [sampleImage(['one']), sampleImage(['two'])];
+const hourMs = 3_600_000;
+const continuous = { schedule: '* * * * *', syncWindowMs: undefined, messageTtlMs: 48 * hourMs };
+/** The manual clock starts at nine, inside this window. */
+const nineToTen = { schedule: '0 9 * * *', syncWindowMs: hourMs, messageTtlMs: 48 * hourMs };
+const noon = { schedule: '0 12 * * *', syncWindowMs: hourMs, messageTtlMs: 48 * hourMs };
+
+function settings(part: Partial<Settings> = {}, parent: Partial<ParentSettings> = {}): Settings {
+  return {
+    mode: 'ReadWrite',
+    parent: {
+      gatewayEndpoint: 'parent.example',
+      protocol: 'https',
+      syncToken: { name: 'site', password: 'secret' },
+      syncProperties: continuous,
+      ...parent,
+    },
+    repositories: rules('plant/*'),
+    clientTokens: [],
+    scopeMaps: [],
+    children: [],
+    activation: { status: 'Active' },
+    onDemand: false,
+    transfer: { concurrency: 4, bytesPerSecond: 0, budgets: [] },
+    storage: { quotaBytes: 0 },
+    logging: { logLevel: 'Information', auditLogStatus: 'Disabled' },
+    garbageCollection: { enabled: true, schedule: '0 5 * * *' },
+    notificationsList: [],
+    ...part,
+  };
+}
+
+/** A feed in which nothing ever happens; it does not touch the clock, so that `clock.sleeping()` means the engine. */
+async function quietFeed({ signal }: { readonly signal: AbortSignal }): Promise<undefined> {
+  if (!signal.aborted) await once(signal, 'abort');
+  signal.throwIfAborted();
+}
+
+describe('createSyncEngine()', () => {
+  let directory: string;
+  let clock: ManualClock;
+  let store: Store;
+  let parent: MemoryRegistry;
+  let connected: MemoryRegistry[];
+  let engine: SyncEngine;
+  let statuses: SyncStatus[];
+  let watchers: (() => void)[];
+
+  async function start(): Promise<void> {
+    store = await openStore({ directory, clock, log: new RecordingLog(), carries: () => true });
+    statuses = [];
+    watchers = [];
+    engine = createSyncEngine({
+      store,
+      clock,
+      log: new RecordingLog(),
+      random: () => 1,
+      connect: () => {
+        connected.push(parent);
+        return parent;
+      },
+      onStatus: (status) => {
+        statuses.push(status);
+        for (const watcher of watchers) watcher();
+      },
+    });
+  }
+
+  async function stop(): Promise<void> {
+    await engine.close();
+    await store.close();
+  }
+
+  /** The first status from now on, or the present one, of which `holds` is true. */
+  function when(holds: (status: SyncStatus) => boolean): Promise<SyncStatus> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        const status = engine.status();
+        if (holds(status)) resolve(status);
+      };
+      watchers.push(look);
+      look();
+    });
+  }
+
+  /** The engine rests: nothing runs and it sleeps until its next step. */
+  async function resting(state: SyncStatus['state']): Promise<SyncStatus> {
+    await when((now) => now.state === state && now.connectionState !== 'Syncing');
+    await clock.sleeping();
+    return engine.status();
+  }
+
+  /** Both blobs of the image hang after their first byte. */
+  async function hanging(): Promise<void> {
+    while (engine.status().bytesDone < 2) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** Lets no more than `sizeBytes` of each blob through, and then hangs. */
+  function hangAfter(sizeBytes: number): void {
+    parent.content = (bytes, offset) => {
+      const stream = new Readable({ read: () => undefined });
+      stream.push(bytes.subarray(offset, offset + sizeBytes));
+      return stream;
+    };
+  }
+
+  function letThrough(): void {
+    parent.content = (bytes, offset) => Readable.from([bytes.subarray(offset)]);
+  }
+
+  const offsets = (): number[] => parent.callsOf('readBlob').map((call) => Number(call.split(' ')[2]));
+
+  beforeEach(async () => {
+    directory = await temporaryDirectory();
+    clock = new ManualClock();
+    parent = new MemoryRegistry();
+    parent.readMessages = quietFeed;
+    connected = [];
+    await pushImage(parent, hello, one, v1);
+    parent.calls.length = 0;
+    await start();
+  });
+
+  afterEach(async () => {
+    await stop();
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  it('makes the first sync at once and then one a minute, when continuous', async () => {
+    engine.apply(settings(), { active: true });
+    const first = await resting('Succeeded');
+    expect(first).to.deep.include({ trigger: 'InitialSync', inSync: true, connectionState: 'Online', blobsDone: 2 });
+    expect(first.nextSyncTime).to.deep.equal(new Date('2026-11-24T09:01:00Z'));
+    expect(await store.resolveTag(hello, v1)).to.equal(one.manifest.digest);
+    await pushImage(parent, hello, two, v2);
+    await clock.advance(60_000);
+    await when((status) => status.trigger === 'Scheduled' && status.state === 'Succeeded');
+    expect(await store.resolveTag(hello, v2)).to.equal(two.manifest.digest);
+  });
+
+  it('reports Syncing only once the parent has answered', async () => {
+    engine.apply(settings(), { active: true });
+    await resting('Succeeded');
+    const states = statuses.map((status) => status.connectionState);
+    expect(states.filter((state, i) => state !== states[i - 1])).to.deep.equal(['Offline', 'Syncing', 'Online']);
+  });
+
+  it('has nothing to sync and is in sync, without a parent', async () => {
+    engine.apply(settings({ parent: undefined }), { active: true });
+    expect(engine.status()).to.deep.include({ connectionState: 'Online', state: 'Succeeded', inSync: true });
+    expect(await engine.resync()).to.deep.equal({ started: false });
+  });
+
+  it('does nothing, when not active', async () => {
+    engine.apply(settings(), { active: false });
+    expect(await engine.resync()).to.deep.equal({ started: false });
+    expect(engine.status()).to.deep.include({ connectionState: 'Offline', state: 'NotActivated', inSync: false });
+    expect(connected).to.deep.equal([]);
+    engine.apply(settings(), { active: true });
+    await resting('Succeeded');
+  });
+
+  it('stops a running pass, when it is no longer active', async () => {
+    hangAfter(1);
+    engine.apply(settings(), { active: true });
+    await hanging();
+    engine.apply(settings(), { active: false });
+    await when((status) => status.state === 'NotActivated' && status.lastSyncEndTime !== undefined);
+    expect(await store.resolveTag(hello, v1)).to.equal(undefined);
+  });
+
+  it('pauses when the window closes, and goes on at the same byte in the next one', async () => {
+    hangAfter(1);
+    engine.apply(settings({}, { syncProperties: nineToTen }), { active: true });
+    await hanging();
+    await clock.advance(hourMs - 1);
+    expect(engine.status()).to.deep.include({ state: 'Syncing', connectionState: 'Syncing' });
+    await clock.advance(1);
+    const paused = await resting('TimedOut');
+    expect(paused).to.deep.include({ inSync: false, connectionState: 'Online', details: [] });
+    expect(paused.nextSyncTime).to.deep.equal(new Date('2026-11-25T09:00:00Z'));
+
+    letThrough();
+    parent.calls.length = 0;
+    await clock.advance(23 * hourMs - 1);
+    expect(parent.calls).to.deep.equal([]);
+    await clock.advance(1);
+    await resting('Succeeded');
+    expect(offsets()).to.deep.equal([1, 1]);
+    expect(await store.resolveTag(hello, v1)).to.equal(one.manifest.digest);
+  });
+
+  it('goes on at the same byte after a restart, at once inside the window', async () => {
+    hangAfter(1);
+    engine.apply(settings({}, { syncProperties: nineToTen }), { active: true });
+    await hanging();
+    expect(await store.records.get('sync')).to.include({ state: 'Syncing' }); // what a killed process leaves
+    await stop();
+    letThrough();
+    parent.calls.length = 0;
+    await start();
+    engine.apply(settings({}, { syncProperties: nineToTen }), { active: true });
+    await resting('Succeeded');
+    expect(offsets()).to.deep.equal([1, 1]);
+  });
+
+  it('remembers over a restart that it has synced, and what', async () => {
+    engine.apply(settings({}, { syncProperties: nineToTen }), { active: true });
+    await resting('Succeeded');
+    await stop();
+    parent.calls.length = 0;
+    await start();
+    engine.apply(settings({}, { syncProperties: nineToTen }), { active: true });
+    const status = await resting('Succeeded');
+    expect(status.lastSuccessfulSyncEndTime).to.deep.equal(new Date('2026-11-24T09:00:00Z'));
+    expect(status.inSync).to.equal(true);
+    expect(parent.calls).to.deep.equal([]);
+    await stop();
+    await start();
+    engine.apply(settings({ repositories: rules('*') }, { syncProperties: nineToTen }), { active: true });
+    await when((now) => now.trigger === 'Scheduled' && now.state === 'Succeeded');
+    expect(parent.callsOf('listTags')).to.deep.equal([hello]);
+  });
+
+  it('waits for its window, but not with a manual resync', async () => {
+    engine.apply(settings({}, { syncProperties: noon }), { active: true });
+    const waiting = await resting('Pending');
+    expect(waiting.nextSyncTime).to.deep.equal(new Date('2026-11-24T12:00:00Z'));
+    expect(parent.calls).to.deep.equal([]);
+    expect(await engine.resync()).to.deep.equal({ started: true });
+    expect(await resting('Succeeded')).to.include({ trigger: 'ManualResync', inSync: true });
+  });
+
+  it('never runs two passes at once', async () => {
+    hangAfter(1);
+    engine.apply(settings(), { active: true });
+    await hanging();
+    expect(await engine.resync()).to.deep.equal({ started: false });
+    engine.wake();
+    await clock.advance(10 * 60_000);
+    expect(parent.callsOf('listTags')).to.deep.equal([hello]);
+  });
+
+  it('tries again after growing pauses, and recovers by itself, when the parent is away', async () => {
+    parent.before = (call) => {
+      if (call === 'ping') throw new ParentError('unreachable', 'no route');
+    };
+    engine.apply(settings(), { active: true });
+    const pauses: number[] = [];
+    for (let i = 0; i < 8; i++) {
+      const failed = await resting('Failed');
+      expect(failed.connectionState).to.equal('Offline');
+      expect(failed.details.map(({ code }) => code)).to.deep.equal(['PARENT_UNREACHABLE']);
+      pauses.push(failed.nextSyncTime!.getTime() - clock.now().getTime());
+      await clock.advance(pauses[i]! - 1);
+      expect(parent.calls).to.have.length(i + 1);
+      await clock.advance(1);
+    }
+    expect(pauses).to.deep.equal([1, 2, 4, 8, 16, 32, 60, 60].map((seconds) => seconds * 1000));
+    parent.before = () => undefined;
+    await clock.advance(60_000);
+    expect(await resting('Succeeded')).to.deep.include({ connectionState: 'Online', details: [], inSync: true });
+  });
+
+  it('forgets trouble with the link as soon as the parent answers, not only at the end of the pass', async () => {
+    parent.before = (call) => {
+      if (call === 'ping') throw new ParentError('unauthorized', 'refused');
+    };
+    engine.apply(settings(), { active: true });
+    await resting('Failed');
+    parent.before = () => undefined;
+    hangAfter(1);
+    await clock.advance(1000);
+    await hanging();
+    expect(engine.status()).to.deep.include({ connectionState: 'Syncing', details: [] });
+  });
+
+  it('obeys Retry-After, when the parent throttles', async () => {
+    parent.before = (call) => {
+      if (call === 'ping') throw new ParentError('throttled', 'slow down', { retryAfterSeconds: 300 });
+    };
+    engine.apply(settings(), { active: true });
+    const failed = await resting('Failed');
+    expect(failed.nextSyncTime).to.deep.equal(new Date('2026-11-24T09:05:00Z'));
+    expect(failed.details.map(({ code }) => code)).to.deep.equal(['PARENT_THROTTLED']);
+  });
+
+  it('says Unhealthy, and syncs at once with a new token, when the old one is refused', async () => {
+    parent.before = () => {
+      throw new ParentError('unauthorized', 'the parent refused the sync token');
+    };
+    engine.apply(settings(), { active: true });
+    expect(await resting('Failed')).to.include({ connectionState: 'Unhealthy', inSync: false });
+    const old = parent;
+    parent = new MemoryRegistry();
+    await pushImage(parent, hello, one, v1);
+    engine.apply(settings({}, { syncToken: { name: 'site', password: 'new' } }), { active: true });
+    expect(await resting('Succeeded')).to.deep.include({ trigger: 'SyncTokenUpdate', details: [], inSync: true });
+    expect(old.closed).to.equal(true);
+    expect(connected).to.deep.equal([old, parent]);
+  });
+
+  it('starts over with the new parent, when the endpoint changes in the middle of a pass', async () => {
+    hangAfter(1);
+    engine.apply(settings(), { active: true });
+    await hanging();
+    const old = parent;
+    parent = new MemoryRegistry();
+    await pushImage(parent, hello, two, v1);
+    engine.apply(settings({}, { gatewayEndpoint: 'other.example' }), { active: true });
+    expect(await resting('Succeeded')).to.include({ trigger: 'InitialSync', parentEndpoint: 'other.example' });
+    expect(old.closed).to.equal(true);
+    expect(await store.resolveTag(hello, v1)).to.equal(two.manifest.digest);
+  });
+
+  it('leaves a running pass alone, when a change has nothing to do with syncing', async () => {
+    hangAfter(1);
+    engine.apply(settings(), { active: true });
+    await hanging();
+    engine.apply(settings({ notificationsList: ['plant/*:*:push'] }), { active: true });
+    expect(engine.status()).to.include({ state: 'Syncing' });
+    expect(parent.calls.filter((call) => call === 'ping')).to.have.length(1);
+  });
+
+  it('carries a push up at once, and is not in sync until then', async () => {
+    engine.apply(settings({}, { syncProperties: nineToTen }), { active: true });
+    await resting('Succeeded');
+    let release = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    parent.before = (call) => (call.startsWith('putManifest') ? gate : undefined);
+    await pushImage(store.local, hello, two, v2);
+    engine.wake();
+    const waiting = await when((status) => status.outbox.pending === 1 && status.connectionState === 'Syncing');
+    expect(waiting).to.include({ inSync: false, state: 'Succeeded' });
+    release();
+    expect(await when((status) => status.inSync)).to.deep.include({ outbox: { pending: 0 } });
+    expect(await parent.resolveTag(hello, v2)).to.equal(two.manifest.digest);
+    expect(parent.callsOf('listTags')).to.deep.equal([hello]);
+  });
+
+  it('keeps a push for the next window, when the window is shut', async () => {
+    engine.apply(settings({}, { syncProperties: noon }), { active: true });
+    await resting('Pending');
+    await pushImage(store.local, hello, two, v2);
+    engine.wake();
+    await when((status) => status.outbox.pending === 1);
+    expect(parent.calls).to.deep.equal([]);
+    await clock.advance(3 * hourMs);
+    await when((status) => status.inSync);
+    expect(await parent.resolveTag(hello, v2)).to.equal(two.manifest.digest);
+  });
+
+  it('forgets journal entries older than the message TTL', async () => {
+    engine.apply(settings(), { active: true });
+    await resting('Succeeded');
+    const count = async (): Promise<number> => {
+      const sequences: number[] = [];
+      for await (const { sequence } of store.journal.readAfter(0)) sequences.push(sequence);
+      return sequences.length;
+    };
+    expect(await count()).to.be.greaterThan(0);
+    await clock.advance(49 * hourMs);
+    await when((status) => status.lastSyncEndTime! > new Date('2026-11-26T09:30:00Z'));
+    expect(await count()).to.equal(0);
+  });
+});
