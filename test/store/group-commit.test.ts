@@ -108,7 +108,7 @@ describe('transact()', () => {
         await store.local.putManifest(plant, second.manifest, { tag: v1 });
         expect(await store.resolveTag(plant, v1)).to.equal(second.manifest.digest);
         expect((await collect(store.journal.readAfter(0))).map(({ sequence }) => sequence)).to.deep.equal([1, 2, 3]);
-        expect((await store.usage()).manifests).to.equal(3);
+        expect(store.contents.manifests).to.equal(3);
       },
       { index: counts.index },
     );

@@ -74,7 +74,7 @@ describe('openStore()', () => {
         expect(await again.replica.hasManifest(plant, image.manifest.digest)).to.equal(false);
         await again.replica.putManifest(plant, image.manifest, { tag: v1 });
         expect(await again.findManifest(plant, v1)).to.deep.equal(image.manifest);
-        expect((await again.usage()).manifests).to.equal(1);
+        expect(again.contents.manifests).to.equal(1);
         expect(digestOf((await again.findManifest(plant, v1))!.bytes)).to.equal(image.manifest.digest);
         await again.close();
       },

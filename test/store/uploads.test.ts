@@ -99,7 +99,7 @@ describe('uploads', () => {
       await upload.commit(digest);
       expect(await store.statBlob(other, digest)).to.deep.equal({ size: bytes.length });
       expect(await readdir(join(directory, 'uploads'))).to.deep.equal([]);
-      expect((await store.usage()).blobs).to.equal(1);
+      expect(store.contents.blobs).to.equal(1);
     }),
   );
 

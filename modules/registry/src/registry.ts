@@ -38,8 +38,8 @@ export interface Registry {
   close(): Promise<void>;
 }
 
-/** How often disk use is measured. */
-const usageIntervalMs = 60_000;
+/** How often the free disk space is measured. */
+const diskIntervalMs = 60_000;
 /** Every supported runtime has it; IOTEDGE_APIVERSION names a newer one. */
 const oldestWorkloadApi = '2018-06-28';
 
@@ -64,7 +64,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   const admin = environment.iotEdge ? undefined : await readAdmin(store.records, showAdmin);
   const auth = createAuth({ signingKey: identity.signingKey, clock, log, ...(admin && { admin }) });
   const metrics = createMetrics({ clock, labels: metricLabels(variables) });
-  let usage = await store.usage();
+  let freeBytes = await store.freeBytes();
 
   const sync = createSyncEngine({
     store,
@@ -155,7 +155,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   });
   twin.onMethod('status', () => Promise.resolve({ status: 200, payload: report() }));
   twin.start();
-  const measuring = measureUsage();
+  const measuring = measureDisk();
   publish();
   log.info('connected registry started', { version, instanceId: identity.instanceId });
 
@@ -220,7 +220,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
 
   function storageFacts(): Facts['storage'] {
     const { quotaBytes } = steering.course.settings.storage;
-    return { usedBytes: usage.usedBytes, freeBytes: usage.freeBytes, quotaBytes };
+    return { usedBytes: store.contents.usedBytes, freeBytes, quotaBytes };
   }
 
   function health(): Health {
@@ -240,11 +240,11 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     return uri === undefined ? configured : [...configured, await createWorkloadApi({ uri, apiVersion }).trustBundle()];
   }
 
-  async function measureUsage(): Promise<void> {
+  async function measureDisk(): Promise<void> {
     try {
       while (!closing.signal.aborted) {
-        await clock.wait(usageIntervalMs, closing.signal);
-        usage = await store.usage();
+        await clock.wait(diskIntervalMs, closing.signal);
+        freeBytes = await store.freeBytes();
         publish();
       }
     } catch (error) {

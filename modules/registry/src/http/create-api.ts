@@ -131,7 +131,7 @@ export function createApi(options: ApiOptions): RequestListener {
     }
     await authorize(exchange, endpoint.needs, parameters);
     if (writes && mode === 'ReadOnly') throw new RegistryError('UNSUPPORTED');
-    if (quotaBytes > 0 && addsContent(exchange, endpoint) && (await store.usage()).usedBytes >= quotaBytes) {
+    if (quotaBytes > 0 && addsContent(exchange, endpoint) && store.contents.usedBytes >= quotaBytes) {
       throw new RegistryError('STORAGE_FULL', { detail: { quotaBytes } });
     }
     await endpoint.handler(exchange, parameters);

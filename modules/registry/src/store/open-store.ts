@@ -62,10 +62,11 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
 
     deleteRepository: (repository) => removeRepository({ tables, commit }, repository, fromParent),
 
-    async usage() {
+    get contents() {
       const { usedBytes, blobs, manifests, repositories } = commit.totals;
-      return { usedBytes, freeBytes: await freeBytes(), blobs, manifests, repositories };
+      return { usedBytes, blobs, manifests, repositories };
     },
+    freeBytes,
 
     async close() {
       await uploads.close();

@@ -30,7 +30,10 @@ export interface Store extends ImageSource {
   deleteBlob(repository: RepositoryName, digest: Digest): Promise<boolean>;
   /** Takes the repository out with everything in it (a de-listed one). Journalled as deletes. */
   deleteRepository(repository: RepositoryName): Promise<boolean>;
-  usage(): Promise<Usage>;
+  /** What is held, now; costs nothing. */
+  readonly contents: Contents;
+  /** Of the disk under the data volume. */
+  freeBytes(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -103,9 +106,8 @@ export interface Records {
   delete(key: string): Promise<void>;
 }
 
-export interface Usage {
+export interface Contents {
   readonly usedBytes: number;
-  readonly freeBytes: number;
   readonly blobs: number;
   readonly manifests: number;
   readonly repositories: number;
