@@ -6,9 +6,9 @@ import {
   defaultCost,
   generatePassword,
   hashPassword,
-  parsePasswordHash,
   verifyPassword,
 } from '../../modules/registry/src/auth/password-hash.ts';
+import { parseScryptHash } from '../../modules/registry/src/settings/scrypt-hash.ts';
 
 const salt = 'c2FsdHNhbHRzYWx0c2FsdA';
 const key = 'a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2U';
@@ -18,7 +18,7 @@ describe('hashPassword()', () => {
     const [one, two] = await Promise.all([hashPassword('secret'), hashPassword('secret')]);
     expect(one).to.match(/^\$scrypt\$ln=15,r=8,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/);
     expect(one).not.to.equal(two);
-    expect(parsePasswordHash(one)).to.include(defaultCost);
+    expect(parseScryptHash(one)).to.include(defaultCost);
   });
 
   it('throws for a cost out of bounds', async () => {
@@ -56,9 +56,9 @@ describe('verifyPassword()', () => {
   });
 });
 
-describe('parsePasswordHash()', () => {
+describe('parseScryptHash()', () => {
   it('reads cost, salt and key', () => {
-    expect(parsePasswordHash(`$scrypt$ln=15,r=8,p=1$${salt}$${key}`)).to.deep.equal({
+    expect(parseScryptHash(`$scrypt$ln=15,r=8,p=1$${salt}$${key}`)).to.deep.equal({
       ln: 15,
       r: 8,
       p: 1,
@@ -85,7 +85,7 @@ describe('parsePasswordHash()', () => {
     'a line break at the end': `$scrypt$ln=15,r=8,p=1$${salt}$${key}\n`,
   };
   for (const [what, text] of Object.entries(refused)) {
-    it(`refuses ${what}`, () => expect(parsePasswordHash(text)).to.equal(undefined));
+    it(`refuses ${what}`, () => expect(parseScryptHash(text)).to.equal(undefined));
   }
 });
 
@@ -98,5 +98,5 @@ describe('generatePassword()', () => {
 });
 
 describe('decoyHash()', () => {
-  it('costs what a real one costs', () => expect(parsePasswordHash(decoyHash())).to.include(defaultCost));
+  it('costs what a real one costs', () => expect(parseScryptHash(decoyHash())).to.include(defaultCost));
 });

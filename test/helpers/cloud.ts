@@ -11,15 +11,30 @@ export interface Cloud {
   readonly kind: string;
   /** host:port, plain HTTP. */
   readonly endpoint: string;
+  /** Of a connected registry. */
+  readonly metricsUrl?: string;
   close(): Promise<void>;
+}
+
+export interface CloudOptions {
+  /** Holds the content, and outlives the registry. */
+  readonly directory: string;
+  readonly account: Account;
+  /** Debian's docker-registry where it is installed, else this product, when absent. */
+  readonly kind?: 'docker-registry' | 'connected-registry';
+  /** Where a connected registry listens; any free port when absent. */
+  readonly port?: number;
+  /** The registry below that may read a connected registry's message feed with `account`. */
+  readonly registryBelow?: string;
 }
 
 const root = new URL('../../', import.meta.url).pathname;
 
-/** The registry at the very top: Debian's docker-registry where it is installed, else this product without a parent. */
-export async function startCloud(options: { readonly directory: string; readonly account: Account }): Promise<Cloud> {
-  const { directory, account } = options;
-  if (await hasDockerRegistry()) {
+/** The registry at the very top: Debian's docker-registry, or this product without a parent. */
+export async function startCloud(options: CloudOptions): Promise<Cloud> {
+  const { directory, account, registryBelow } = options;
+  const kind = options.kind ?? ((await hasDockerRegistry()) ? 'docker-registry' : 'connected-registry');
+  if (kind === 'docker-registry') {
     const registry = await startDockerRegistry({ directory, ...account });
     return {
       kind: "Debian's docker-registry with htpasswd",
@@ -27,11 +42,14 @@ export async function startCloud(options: { readonly directory: string; readonly
       close: () => registry.stop(),
     };
   }
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
+  const metricsPort = await freePort();
   const endpoint = `127.0.0.1:${port}`;
-  const actions = ['content/read', 'content/write', 'content/delete', 'metadata/read', 'metadata/write'];
+  const verbs = ['content/read', 'content/write', 'content/delete', 'metadata/read', 'metadata/write'];
+  const actions = verbs.map((verb) => `repositories/*/${verb}`);
+  if (registryBelow !== undefined) actions.push(`gateway/${registryBelow}/message/read`);
   const settings = {
-    scopeMaps: [{ name: 'everything', actions: actions.map((action) => `repositories/*/${action}`) }],
+    scopeMaps: [{ name: 'everything', actions }],
     clientTokens: [
       {
         name: account.name,
@@ -51,16 +69,24 @@ export async function startCloud(options: { readonly directory: string; readonly
       ACR_REGISTRY_SETTINGS_FILE: settingsFile,
       ACR_REGISTRY_DATA_VOLUME: join(directory, 'data'),
       ACR_REGISTRY_HTTP_PORT: String(port),
-      ACR_REGISTRY_METRICS_PORT: 'off',
+      ACR_REGISTRY_HTTPS_PORT: 'off',
+      ACR_REGISTRY_METRICS_PORT: String(metricsPort),
     },
   });
   const authorization = `Basic ${Buffer.from(`${account.name}:${account.password}`).toString('base64')}`;
-  await until('the cloud registry knows its account', async () => {
+  const answers = until('the cloud registry knows its account', async () => {
     return (await fetch(`http://${endpoint}/v2/`, { headers: { authorization } })).ok;
   });
+  try {
+    await Promise.race([answers, program.exited.then(() => Promise.reject(new Error('the cloud registry ended')))]);
+  } catch (cause) {
+    await program.stop();
+    throw new Error(`the cloud registry did not start:\n${program.output}`, { cause });
+  }
   return {
     kind: 'a connected registry without a parent',
     endpoint,
+    metricsUrl: `http://127.0.0.1:${metricsPort}`,
     async close() {
       await program.stop();
     },

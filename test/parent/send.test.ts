@@ -66,17 +66,24 @@ describe('createSender() through connectParent()', () => {
     });
   });
 
-  it('gives up on a parent that stays broken', async () => {
-    await withParent(inTurn(status(500)), async ({ parent, clock, lines }) => {
-      const failed = failureOf(parent.ping());
-      for (let count = 0; count < 3; count += 1) {
-        await clock.sleeping();
-        await clock.advance(clock.nextWait ?? 0);
-      }
-      expect(await failed).to.include({ failure: 'broken', status: 500 });
-      expect(lines).to.have.length(4);
+  for (const [code, failure] of [
+    [500, 'broken'],
+    [502, 'unreachable'],
+    [503, 'broken'],
+    [504, 'unreachable'],
+  ] as const) {
+    it(`gives up on a parent that stays at ${code}, and calls it ${failure}`, async () => {
+      await withParent(inTurn(status(code)), async ({ parent, clock, lines }) => {
+        const failed = failureOf(parent.ping());
+        for (let count = 0; count < 3; count += 1) {
+          await clock.sleeping();
+          await clock.advance(clock.nextWait ?? 0);
+        }
+        expect(await failed).to.include({ failure, status: code });
+        expect(lines).to.have.length(4);
+      });
     });
-  });
+  }
 
   for (const [code, failure] of [
     [400, 'refused'],

@@ -24,10 +24,7 @@ export function openTwin(options: {
     reportedFile: join(environment.dataVolume, 'reported.json'),
     clock,
     log,
-    parse(text) {
-      const parsed = parseJsonWithComments(text);
-      return parsed.ok ? parsed : { ok: false, message: parsed.problem.message };
-    },
+    parse: parseJsonWithComments,
   });
   twin.onProblem(onProblem);
   return twin;

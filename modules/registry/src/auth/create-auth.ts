@@ -6,7 +6,6 @@ import type { Access, Auth, Authentication, Scope } from './auth.ts';
 import { parseBasicCredentials } from './basic-credentials.ts';
 import { accessTokenLifetimeSeconds, createTokenSigner, type TokenClaims, type TokenKind } from './bearer-token.ts';
 import { createPasswordChecker } from './password-checker.ts';
-import { parsePasswordHash } from './password-hash.ts';
 import { livePasswords, principalsOf, type AdminAccount, type Principal } from './principals.ts';
 import { grantScopes } from './scope.ts';
 
@@ -40,12 +39,6 @@ export function createAuth(options: AuthOptions): Auth {
       const { name, kind } = principal;
       if (next.has(name)) log.warn('two accounts have one name: the later one cannot log in', { name, kind });
       else next.set(name, principal);
-      if (principal.passwords.some(({ hash }) => !parsePasswordHash(hash))) {
-        log.warn('a password cannot be used: its hash is no scrypt hash at a cost this registry accepts', {
-          name,
-          kind,
-        });
-      }
     }
     principals = next;
     passwords.keepOnly(new Set([...next.values()].flatMap((principal) => principal.passwords.map(({ hash }) => hash))));

@@ -89,6 +89,8 @@ export function answerFailure(answer: BadAnswer, now: Date): ParentError {
 
 function failureFor(status: number, code: string | undefined, foreign: boolean): ParentFailure {
   if (status === 429) return 'throttled';
+  // A proxy answers in place of a parent that does not: RFC 9110, 15.6.3 and 15.6.5.
+  if ((status === 502 || status === 504) && !foreign) return 'unreachable';
   // A redirect target knows nothing of our rights: what it refuses is an expired or wrong redirect.
   if (status < 400 || status >= 500 || foreign) return 'broken';
   if (status === 401) return 'unauthorized';
@@ -97,6 +99,7 @@ function failureFor(status: number, code: string | undefined, foreign: boolean):
 }
 
 function statusText(status: number): string {
+  if (status === 502 || status === 504) return 'the proxy before the parent gets no answer from it';
   if (status === 413) return 'the parent, or a proxy before it, does not take content of this size';
   if (status === 507) return 'the parent has no space left';
   return '';

@@ -24,7 +24,7 @@ export interface MessageFeedAnswer {
 
 /**
  * Why the parent did not do what was asked.
- * `unreachable`: no answer (refused, DNS, TLS, timeout, cut) · `unauthorized`: 401 with our credentials ·
+ * `unreachable`: no answer (refused, DNS, TLS, timeout, cut, a proxy's 502 or 504) · `unauthorized`: 401 with our credentials ·
  * `denied`: 403 or 405 · `throttled`: 429 after the client's own patience ended · `refused`: another 4xx, not to be retried ·
  * `broken`: 5xx, or an answer that makes no sense (bad JSON, wrong digest, short body).
  */

@@ -8,7 +8,7 @@ import { isName, isRegistryName } from './names.ts';
 import { parseNotification } from './notification.ts';
 import { parsePermission } from './permission.ts';
 import { isTagGlob } from './repository-rules.ts';
-import { isScryptHash } from './scrypt-hash.ts';
+import { parseScryptHash } from './scrypt-hash.ts';
 import { parseTimestamp } from './timestamp.ts';
 
 export interface Format {
@@ -58,11 +58,10 @@ export const formats = {
     rule: 'os/architecture[/variant], such as linux/arm/v7',
   },
   'scrypt-hash': {
-    matches: isScryptHash,
+    matches: (text) => parseScryptHash(text) !== undefined,
     rule:
       'a PHC string $scrypt$ln=…,r=…,p=…$<salt>$<key>, base64 without padding, with ' +
-      `ln ${limits.scryptLnSmallest.value}-${limits.scryptLnLargest.value}, ` +
-      `r 1-${limits.scryptBlockSize.value}, p 1-${limits.scryptParallelism.value}`,
+      `ln at least ${limits.scryptLnSmallest.value} and 128·N·r·p at most ${limits.scryptCostBytes.value} bytes`,
   },
   timestamp: {
     matches: (text) => parseTimestamp(text) !== undefined,

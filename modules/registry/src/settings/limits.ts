@@ -32,7 +32,5 @@ export const limits = {
   wholeNumberLargest: { value: 2 ** 52 - 1, unit: '', source: 'IoT Hub twin' },
   transferConcurrency: { value: 16, unit: 'blobs at a time', source: 'ours' },
   scryptLnSmallest: { value: 10, unit: 'log2 of the cost', source: 'ours: less is guessed too fast' },
-  scryptLnLargest: { value: 20, unit: 'log2 of the cost', source: 'ours: more stalls the device' },
-  scryptBlockSize: { value: 32, unit: 'r', source: 'ours' },
-  scryptParallelism: { value: 16, unit: 'p', source: 'ours' },
+  scryptCostBytes: { value: 128 * 1024 * 1024, unit: 'bytes, 128·N·r·p', source: 'ours: more stalls the device' },
 } as const satisfies Record<string, Limit>;

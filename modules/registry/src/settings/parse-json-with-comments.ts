@@ -1,16 +1,17 @@
 import { jsonErrorOffset } from './json-syntax.ts';
-import type { Problem } from './settings.ts';
 
 export type ParsedJson =
-  { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly problem: JsonProblem };
+  | { readonly ok: true; readonly value: unknown }
+  | {
+      readonly ok: false;
+      /** Says where, never what stands there. */
+      readonly message: string;
+      /** From 1, as `column`. */
+      readonly line: number;
+      readonly column: number;
+    };
 
-export interface JsonProblem extends Problem {
-  /** From 1. */
-  readonly line: number;
-  readonly column: number;
-}
-
-/** JSON with `//` and block comments and trailing commas, as a settings file may have. The problem shows no content. */
+/** JSON with `//` and block comments and trailing commas, as a settings file may have. A failure shows no content. */
 export function parseJsonWithComments(text: string): ParsedJson {
   const plain = blankTrailingCommas(blankComments(text.replace(/^\uFEFF/, ' ')));
   try {
@@ -19,7 +20,7 @@ export function parseJsonWithComments(text: string): ParsedJson {
     const before = text.slice(0, jsonErrorOffset(plain)).split('\n');
     const line = before.length;
     const column = (before.at(-1) ?? '').length + 1;
-    return { ok: false, problem: { path: '', message: `is not JSON: line ${line}, column ${column}`, line, column } };
+    return { ok: false, message: `not JSON at line ${line}, column ${column}`, line, column };
   }
 }
 

@@ -1,0 +1,158 @@
+import { expect } from 'chai';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ask } from '../helpers/ask.ts';
+import { startCloud, type Cloud } from '../helpers/cloud.ts';
+import { sampleImage, sampleIndex } from '../helpers/images.ts';
+import { startLayer, type Layer, type LayerReport } from '../helpers/layer.ts';
+import { pullImage, type Account } from '../helpers/pull-image.ts';
+import { temporaryDirectory } from '../helpers/temporary-directory.ts';
+import { cloudAccount, layerSettings, operator, passwordsOf } from './layer-settings.ts';
+import { arrives, push } from './push.ts';
+
+const lowerSync: Account = { name: 'lowersync', password: 'lower-sync-password' };
+const platforms = [
+  { os: 'linux', architecture: 'amd64' },
+  { os: 'linux', architecture: 'arm64', variant: 'v8' },
+  { os: 'linux', architecture: 'arm', variant: 'v7' },
+] as const;
+
+/** Three module processes: the cloud, a ReadWrite layer, a ReadOnly one at the bottom. */
+describe('two layers below a cloud', () => {
+  let directory: string;
+  let cloud: Cloud;
+  let cloudUrl: string;
+  let upper: Layer;
+  let lower: Layer;
+
+  const upperSettings = async (repositories: readonly string[], mode = 'ReadWrite') =>
+    layerSettings({
+      mode,
+      repositories,
+      children: [
+        {
+          name: 'lowerlayer',
+          mode: 'ReadOnly',
+          repositories,
+          syncToken: { name: lowerSync.name, passwords: await passwordsOf(lowerSync) },
+        },
+      ],
+    });
+  const lowerSettings = (repositories: readonly string[]) => layerSettings({ mode: 'ReadOnly', repositories });
+
+  before(async function () {
+    this.timeout(60_000);
+    directory = await temporaryDirectory();
+    cloud = await startCloud({
+      kind: 'connected-registry',
+      directory: join(directory, 'cloud'),
+      account: cloudAccount,
+      registryBelow: 'upperlayer',
+    });
+    cloudUrl = `http://${cloud.endpoint}`;
+    upper = await startLayer({
+      name: 'upperlayer',
+      directory: join(directory, 'upper'),
+      parent: { endpoint: cloud.endpoint, syncToken: cloudAccount },
+      desired: await upperSettings(['plant/hello']),
+    });
+    lower = await startLayer({
+      name: 'lowerlayer',
+      directory: join(directory, 'lower'),
+      parent: { endpoint: upper.endpoint, syncToken: lowerSync },
+      desired: await lowerSettings(['plant/hello']),
+    });
+  });
+
+  after(async () => {
+    await lower.close();
+    await upper.close();
+    await cloud.close();
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  it('bring an index of three platforms and its referrer to the bottom unchanged, and report inSync', async () => {
+    const hello = sampleIndex(
+      platforms.map((platform) => {
+        const layers = [`hello on ${platform.architecture}\n`.repeat(2000), `base of ${platform.architecture}`];
+        return [platform, sampleImage(layers, { platform })] as const;
+      }),
+    );
+    const artifactType = 'application/vnd.example.signature.v1';
+    const signature = sampleImage(['signature of hello'], { subject: hello.manifest, artifactType });
+    await push(cloud.endpoint, cloudAccount, 'plant/hello', signature);
+    await push(cloud.endpoint, cloudAccount, 'plant/hello', hello, '1');
+
+    await arrives(lower.url, operator, ['plant/hello', '1'], hello);
+    const above = await pullImage(cloudUrl, cloudAccount, 'plant/hello', '1');
+    const below = await pullImage(lower.url, operator, 'plant/hello', '1');
+    expect(below).to.deep.equal(above);
+    expect(below.contents).to.have.length(1 + 3 * 4);
+    const referrers = await ask(`${lower.url}/v2/plant/hello/referrers/${hello.manifest.digest}`, operator);
+    const { manifests } = JSON.parse(referrers.body.toString()) as { manifests: object[] };
+    expect(manifests).to.have.length(1);
+    expect(manifests[0]).to.include({ digest: signature.manifest.digest, artifactType });
+    await pullImage(lower.url, operator, 'plant/hello', signature.manifest.digest);
+    for (const layer of [upper, lower]) await layer.reported('in sync with one tag', isInSyncWith('plant/hello', 1));
+  });
+
+  it('take a repository in when a twin update adds it', async () => {
+    const tools = sampleImage(['tools']);
+    await push(cloud.endpoint, cloudAccount, 'plant/tools', tools, '7');
+    upper.site.hub.replaceDesired('registry', await upperSettings(['plant/hello', 'plant/tools']));
+    lower.site.hub.replaceDesired('registry', await lowerSettings(['plant/hello', 'plant/tools']));
+
+    await arrives(lower.url, operator, ['plant/tools', '7'], tools);
+    await lower.reported('in sync with the new repository', isInSyncWith('plant/tools', 1));
+  });
+
+  it('carry a push at the ReadWrite layer up to the cloud and down to the bottom', async () => {
+    const measured = sampleImage(['measured at the upper layer']);
+    await push(upper.endpoint, operator, 'plant/hello', measured, 'measured');
+
+    await arrives(cloudUrl, cloudAccount, ['plant/hello', 'measured'], measured);
+    await pullImage(cloudUrl, cloudAccount, 'plant/hello', 'measured');
+    await arrives(lower.url, operator, ['plant/hello', 'measured'], measured);
+  });
+
+  it('carry an untag at the ReadWrite layer up; the image stays reachable by digest', async () => {
+    const old = sampleImage(['old']);
+    await push(upper.endpoint, operator, 'plant/hello', old, 'old');
+    await arrives(cloudUrl, cloudAccount, ['plant/hello', 'old'], old);
+    const untagged = await ask(`${upper.url}/v2/plant/hello/manifests/old`, operator, { method: 'DELETE' });
+    expect(untagged.status).to.equal(202);
+
+    await arrives(cloudUrl, cloudAccount, ['plant/hello', 'old'], undefined);
+    await pullImage(cloudUrl, cloudAccount, 'plant/hello', old.manifest.digest);
+  });
+
+  it('carry a delete at the ReadWrite layer up, and the bottom follows', async () => {
+    const wrong = sampleImage(['wrong']);
+    await push(upper.endpoint, operator, 'plant/hello', wrong, 'wrong');
+    await arrives(cloudUrl, cloudAccount, ['plant/hello', 'wrong'], wrong);
+    await arrives(lower.url, operator, ['plant/hello', 'wrong'], wrong);
+    const address = `/v2/plant/hello/manifests/${wrong.manifest.digest}`;
+    expect(await ask(`${upper.url}${address}`, operator, { method: 'DELETE' })).to.include({ status: 202 });
+
+    await arrives(cloudUrl, cloudAccount, ['plant/hello', 'wrong'], undefined);
+    expect(await ask(`${cloudUrl}${address}`, cloudAccount)).to.include({ status: 404, code: 'MANIFEST_UNKNOWN' });
+    await arrives(lower.url, operator, ['plant/hello', 'wrong'], undefined);
+    await upper.reported('nothing left to carry up', ({ inSync }) => inSync === true);
+  });
+
+  it('follow a tag deleted in the cloud down to the bottom once both are ReadOnly', async () => {
+    upper.site.hub.replaceDesired('registry', await upperSettings(['plant/hello', 'plant/tools'], 'ReadOnly'));
+    await upper.reported('ReadOnly', ({ mode }) => mode === 'ReadOnly');
+    const deleted = await ask(`${cloudUrl}/v2/plant/hello/manifests/measured`, cloudAccount, { method: 'DELETE' });
+    expect(deleted.status).to.equal(202);
+
+    await arrives(upper.url, operator, ['plant/hello', 'measured'], undefined);
+    await arrives(lower.url, operator, ['plant/hello', 'measured'], undefined);
+    expect((await ask(`${lower.url}/v2/plant/hello/manifests/1`, operator)).status).to.equal(200);
+  });
+});
+
+function isInSyncWith(name: string, tags: number): (report: LayerReport) => boolean {
+  return ({ inSync, syncProgress }) =>
+    inSync === true && syncProgress?.repositories.find((row) => row.name === name)?.tagsInSync === tags;
+}

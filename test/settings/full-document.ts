@@ -1,0 +1,61 @@
+/** A valid document that says everything there is to say. */
+export function fullDocument() {
+  const hash = '$scrypt$ln=15,r=8,p=1$c2FsdHNhbHRzYWx0$a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5';
+  return {
+    mode: 'ReadWrite',
+    parent: {
+      gatewayEndpoint: 'contoso.azurecr.io',
+      protocol: 'https',
+      syncToken: { name: 'plant7-sync', password: 'not-so-secret+/=' },
+      syncProperties: { schedule: '0 22 * * *', syncWindow: 'PT3H', messageTtl: 'P2D' },
+    },
+    repositories: [
+      'plant/*',
+      { name: 'azureiotedge-hub', tags: ['1.5*', '!*-rc*'], platforms: ['linux/amd64', 'linux/arm/v7'] },
+    ],
+    clientTokens: [
+      {
+        name: 'line3',
+        status: 'enabled',
+        scopeMap: 'pullers',
+        passwords: [
+          { name: 'password1', hash, expiry: '2027-01-01T00:00:00Z' },
+          { name: 'password2', hash },
+        ],
+      },
+    ],
+    scopeMaps: [
+      {
+        name: 'pullers',
+        actions: [
+          'repositories/plant/*/content/read',
+          'repositories/plant/*/metadata/read',
+          'gateway/plant7line3/message/read',
+        ],
+      },
+    ],
+    children: [
+      {
+        name: 'plant7line3',
+        mode: 'ReadOnly',
+        repositories: ['plant/*'],
+        syncToken: {
+          name: 'plant7line3-sync',
+          passwords: [{ name: 'password1', hash, expiry: '2027-01-01T00:00:00Z' }],
+        },
+      },
+    ],
+    activation: { status: 'Active' },
+    onDemand: false,
+    transfer: {
+      concurrency: 4,
+      bytesPerSecond: 0,
+      budgets: [{ from: '06:00', to: '22:00', bytesPerSecond: 125_000 }],
+    },
+    storage: { quotaBytes: 0 },
+    logging: { logLevel: 'Information', auditLogStatus: 'Disabled' },
+    garbageCollection: { enabled: true, schedule: '0 5 * * *' },
+    notificationsList: ['plant/*:*:push'],
+    limits: { clientTokens: 30 },
+  };
+}
