@@ -84,8 +84,8 @@ export async function digestOfTag(
   return response.headers.get('docker-content-digest') ?? undefined;
 }
 
-/** Answers the registry's challenge: a bearer token for pulling `repository`, or Basic. */
-export async function authorize(url: string, account: Account, repository: string): Promise<string> {
+/** Answers the registry's challenge: a bearer token for `actions` in `repository`, or Basic. */
+export async function authorize(url: string, account: Account, repository: string, actions = 'pull'): Promise<string> {
   const basic = `Basic ${Buffer.from(`${account.name}:${account.password}`).toString('base64')}`;
   const response = await fetch(`${url}/v2/`);
   await response.arrayBuffer();
@@ -93,7 +93,7 @@ export async function authorize(url: string, account: Account, repository: strin
   const realm = /^Bearer .*realm="([^"]*)"/i.exec(challenge)?.[1];
   if (realm === undefined) return basic;
   const service = /service="([^"]*)"/.exec(challenge)?.[1] ?? '';
-  const query = new URLSearchParams({ service, scope: `repository:${repository}:pull` });
+  const query = new URLSearchParams({ service, scope: `repository:${repository}:${actions}` });
   const answer = await fetch(`${realm}?${query.toString()}`, { headers: { authorization: basic } });
   if (answer.status !== 200) throw new Error(`token endpoint: ${answer.status} ${await answer.text()}`);
   return `Bearer ${((await answer.json()) as { access_token: string }).access_token}`;

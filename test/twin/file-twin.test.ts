@@ -18,18 +18,18 @@ class Desk {
   readonly problems: Problem[] = [];
   readonly twin: FileTwin;
 
-  constructor(directory: string) {
+  constructor(directory: string, options: { mayBeMissing?: boolean } = {}) {
     this.directory = directory;
     this.settingsFile = join(directory, 'settings.json');
     this.reportedFile = join(directory, 'reported.json');
-    this.twin = this.open();
+    this.twin = this.open(options);
     this.twin.onDesired((document) => this.documents.push(document));
     this.twin.onProblem((problem) => this.problems.push(problem));
   }
 
-  open(): FileTwin {
+  open(options: { mayBeMissing?: boolean } = {}): FileTwin {
     const { settingsFile, reportedFile, clock, log } = this;
-    return createFileTwin({ settingsFile, reportedFile, clock, log, parse: parseJson });
+    return createFileTwin({ settingsFile, reportedFile, clock, log, parse: parseJson, ...options });
   }
 
   save(document: unknown): Promise<void> {
@@ -57,9 +57,9 @@ function parseJson(text: string): { ok: true; value: unknown } | { ok: false; me
   }
 }
 
-async function withDesk(body: (desk: Desk) => Promise<void>): Promise<void> {
+async function withDesk(body: (desk: Desk) => Promise<void>, options: { mayBeMissing?: boolean } = {}): Promise<void> {
   await withTemporaryDirectory(async (directory) => {
-    const desk = new Desk(directory);
+    const desk = new Desk(directory, options);
     try {
       await body(desk);
     } finally {
@@ -92,6 +92,23 @@ describe('createFileTwin()', () => {
       await desk.look();
       expect(desk.documents).to.have.length(1);
     }));
+
+  it('waits without a word for a file that may be missing', () =>
+    withDesk(
+      async (desk) => {
+        await desk.start();
+        await desk.look();
+        expect(desk.problems).to.deep.equal([]);
+        await desk.save({});
+        await desk.look();
+        expect(desk.documents).to.have.length(1);
+        await desk.save('{');
+        await desk.look();
+        await desk.look();
+        expect(desk.problems).to.have.length(1);
+      },
+      { mayBeMissing: true },
+    ));
 
   it('sees a file that an editor replaces by rename', () =>
     withDesk(async (desk) => {

@@ -21,6 +21,7 @@ export function openTwin(options: {
   if (environment.iotEdge) return createEdgeTwin({ variables, clock, log });
   const twin = createFileTwin({
     settingsFile: environment.settingsFile ?? join(environment.dataVolume, 'settings.json'),
+    mayBeMissing: environment.settingsFile === undefined,
     reportedFile: join(environment.dataVolume, 'reported.json'),
     clock,
     log,

@@ -50,6 +50,8 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   let patience = new AbortController();
   let course: Course | undefined;
   let lastActivityTime: Date | undefined;
+  /** Before the twin was read nobody knows whose activation a report would overwrite. */
+  let mayReport = !environment.iotEdge;
   /** Becomes real once everything it speaks of is open. */
   let publish = (): void => undefined;
 
@@ -143,11 +145,17 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     const status = sync.status();
     metrics.observeSync(status);
     metrics.observeStorage(storageFacts());
-    reporter.set(report());
+    if (mayReport) reporter.set(report());
   };
   twin.onDesired((document) => {
-    reporter.rebase(document.reported);
-    void steering.accept(document).then(publish, (error: unknown) => log.error('settings not stored', { error }));
+    steering.accept(document).then(
+      () => {
+        mayReport = true;
+        reporter.rebase(document.reported);
+        publish();
+      },
+      (error: unknown) => log.error('settings not stored', { error }),
+    );
   });
   twin.onMethod('resync', async () => {
     const { started } = await sync.resync();

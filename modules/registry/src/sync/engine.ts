@@ -146,7 +146,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     const { step, stop } = work;
     if (!wanted?.parent) return { state: 'Pending', retryAfterMs: 0 };
     const { settings } = wanted;
-    parent ??= { registry: connect(wanted.parent), key: connectionKey(wanted.parent) };
+    parent ??= connected(wanted.parent);
     details.beginPass(randomUUID());
     if (step.kind === 'pass') {
       asked = undefined;
@@ -220,15 +220,22 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     await closeParent();
   }
 
+  function connected(to: ParentSettings): { readonly registry: ParentRegistry; readonly key: string } {
+    return { registry: connect(to), key: connectionKey(to) };
+  }
+
   /** Listens at the parent while the link may be used at any time; with windows, the schedule does it alone. */
   function tendFeed(): void {
-    const may = wanted?.active === true && wanted.parent && isContinuous(wanted.parent.syncProperties.schedule);
-    if (parent && may && !feed) {
+    const to = wanted?.active === true ? wanted.parent : undefined;
+    if (!to || !isContinuous(to.syncProperties.schedule)) feed?.stop.abort();
+    else if (!feed) {
+      // Also after a restart with nothing due: changes must not wait for the next run.
+      parent ??= connected(to);
       const stop = new AbortController();
       const { signal } = stop;
       const ended = followMessages({ parent: parent.registry, signal, clock, log, random, onChange: askForPass });
       feed = { stop, ended };
-    } else if (!may) feed?.stop.abort();
+    }
     if (feed?.stop.signal.aborted) feed = undefined;
   }
 

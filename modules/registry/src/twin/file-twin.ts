@@ -13,6 +13,8 @@ import type { Json, JsonObject, MethodResult, Twin, TwinDocument } from './twin.
 export interface FileTwinOptions {
   /** The desired properties. */
   readonly settingsFile: string;
+  /** Nobody promised that there is a settings file: none is no problem. */
+  readonly mayBeMissing?: boolean;
   /** The reported properties, written here. */
   readonly reportedFile: string;
   readonly clock: Clock;
@@ -24,6 +26,8 @@ export interface FileTwinOptions {
 
 /** What one look at the settings file showed. */
 type Sight = { readonly text: string } | { readonly failure: string };
+
+const missing: Sight = { failure: 'there is no settings file yet' };
 
 /** A twin without a hub: one file is the desired section, another one the reported section. */
 export interface FileTwin extends Twin {
@@ -82,6 +86,7 @@ export function createFileTwin(options: FileTwinOptions): FileTwin {
 
   async function look(): Promise<void> {
     const sight = await readSettings();
+    if (sight === missing && options.mayBeMissing) return;
     const steady = told === undefined || isDeepStrictEqual(sight, seen);
     seen = sight;
     if (isDeepStrictEqual(sight, told)) return;
@@ -100,7 +105,7 @@ export function createFileTwin(options: FileTwinOptions): FileTwin {
   async function readSettings(): Promise<Sight> {
     try {
       const text = await readIfThere(settingsFile);
-      return text === undefined ? { failure: 'there is no settings file yet' } : { text };
+      return text === undefined ? missing : { text };
     } catch (error) {
       return { failure: messageOf(error) };
     }

@@ -1,0 +1,55 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { Agent, request } from 'undici';
+import { benchRepository, type Contender } from './contenders.ts';
+
+export interface PushLoad {
+  readonly sizeBytes: number;
+  readonly count: number;
+  readonly concurrency: number;
+  /** Sent in PATCH requests of this size, then an empty PUT; absent: all in one PUT. */
+  readonly chunkBytes?: number;
+}
+
+/** Pushes `count` new blobs and returns bytes per second, from the first request to the last 201. */
+export async function pushLoad(contender: Contender, load: PushLoad): Promise<number> {
+  const agent = new Agent({ connections: load.concurrency });
+  const shared = randomBytes(load.sizeBytes);
+  const blobs = Array.from({ length: load.count }, () => {
+    // Unique in the first bytes: what has to be hashed and stored is as long, what has to be made ready is not.
+    const head = randomBytes(Math.min(16, load.sizeBytes));
+    const hash = createHash('sha256').update(head).update(shared.subarray(head.length)).digest('hex');
+    return { head, digest: `sha256:${hash}` };
+  });
+  const { headers } = contender;
+  const ask = async (
+    method: 'POST' | 'PATCH' | 'PUT',
+    url: URL,
+    body: Buffer | null,
+    expected: number,
+  ): Promise<URL> => {
+    const type = body ? { 'content-type': 'application/octet-stream' } : {};
+    const answer = await request(url, { dispatcher: agent, method, headers: { ...headers, ...type }, body });
+    const text = await answer.body.text();
+    if (answer.statusCode !== expected) throw new Error(`${method} to ${contender.name}: ${answer.statusCode} ${text}`);
+    return new URL(String(answer.headers.location), url);
+  };
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    for (let blob = blobs[next++]; blob; blob = blobs[next++]) {
+      const bytes = Buffer.concat([blob.head, shared.subarray(blob.head.length)]);
+      let location = await ask('POST', new URL(`/v2/${benchRepository}/blobs/uploads/`, contender.url), null, 202);
+      if (load.chunkBytes !== undefined) {
+        for (let at = 0; at < bytes.length; at += load.chunkBytes) {
+          location = await ask('PATCH', location, bytes.subarray(at, at + load.chunkBytes), 202);
+        }
+      }
+      location.searchParams.set('digest', blob.digest);
+      await ask('PUT', location, load.chunkBytes === undefined ? bytes : null, 201);
+    }
+  };
+  const began = performance.now();
+  await Promise.all(Array.from({ length: load.concurrency }, worker));
+  const seconds = (performance.now() - began) / 1000;
+  await agent.close();
+  return (load.count * load.sizeBytes) / seconds;
+}
