@@ -121,8 +121,8 @@ describe('store images', () => {
       expect(await collect(store.listRepositories())).to.deep.equal([plant]);
       await store.local.deleteManifest(plant, image.manifest.digest);
       expect(await collect(store.listRepositories())).to.deep.equal([]);
-      expect(await store.deleteBlob(plant, digestOf(config!))).to.equal(true);
-      expect(await store.deleteBlob(plant, digestOf(config!))).to.equal(false);
+      expect(await store.local.deleteBlob(plant, digestOf(config!))).to.equal(true);
+      expect(await store.local.deleteBlob(plant, digestOf(config!))).to.equal(false);
       expect(await store.hasRepository(plant)).to.equal(false);
     }),
   );

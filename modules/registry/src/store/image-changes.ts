@@ -5,6 +5,7 @@ import type { RepositoryName, Tag } from '../oci/names.ts';
 import type { StoredManifest } from '../oci/registry.ts';
 import type { Transaction } from './group-commit.ts';
 import { keyWithin, referrerKey } from './layout.ts';
+import { forgetLock, refuseLocked } from './locks.ts';
 import type { RepositoryRow, TagRow } from './rows.ts';
 
 /** Who writes, and whether the parent is to hear of it. */
@@ -38,7 +39,8 @@ export function unlinkBlob(write: Transaction, repository: RepositoryName, diges
 /**
  * Adds a manifest and points `tag` at it. A new manifest is journalled as one `push`, with its tag if it has one;
  * a known one as `tag`; what changes nothing is not journalled.
- * Throws MANIFEST_BLOB_UNKNOWN, with what is missing as detail.
+ * Throws MANIFEST_BLOB_UNKNOWN, with what is missing as detail; REGISTRY_DISALLOWED_OPERATION for a client's write to
+ * what is locked.
  */
 export function putManifest(
   write: Transaction,
@@ -48,6 +50,8 @@ export function putManifest(
   options: { readonly author: Author; readonly tag?: Tag; readonly absent?: readonly Digest[] },
 ): void {
   const { author, tag, absent = [] } = options;
+  if (isClient(author))
+    refuseLocked(write, 'write', repository, tag === undefined ? [stored.digest] : [stored.digest, tag]);
   const key = keyWithin(repository, stored.digest);
   const known = write.get(write.tables.manifest, key);
   const isNew = !known;
@@ -67,7 +71,7 @@ export function putManifest(
   write.journal({ ...change, ...(tag !== undefined && { tag }), origin: author.origin }, author);
 }
 
-/** Deletes the manifest, every tag that points at it and what it says of its subject. */
+/** Deletes the manifest, every tag that points at it and what it says of its subject. Throws as `putManifest`. */
 export function deleteManifest(
   write: Transaction,
   repository: RepositoryName,
@@ -78,22 +82,29 @@ export function deleteManifest(
   const key = keyWithin(repository, digest);
   const row = write.get(manifest, key);
   if (!row) return false;
-  for (const name of write.get(tagged, key) ?? []) write.delete(tag, keyWithin(repository, name));
+  const tags = write.get(tagged, key) ?? [];
+  if (isClient(author)) refuseLocked(write, 'delete', repository, [digest, ...tags]);
+  for (const reference of [digest, ...tags]) forgetLock(write, repository, reference);
+  for (const name of tags) write.delete(tag, keyWithin(repository, name));
   write.delete(tagged, key);
   if (row.subject) write.delete(referrer, referrerKey(repository, row.subject, digest));
   write.delete(manifest, key);
   write.count({ manifests: -1, usedBytes: -row.bytes.length });
-  countInRepository(write, repository, { manifests: -1 });
+  countInRepository(write, repository, { manifests: -1, tags: -tags.length });
   write.journal({ action: 'delete', repository, digest, origin: author.origin }, author);
   return true;
 }
 
+/** Throws as `putManifest`. */
 export function deleteTag(write: Transaction, repository: RepositoryName, tag: Tag, author: Author): boolean {
   const key = keyWithin(repository, tag);
   const row = write.get(write.tables.tag, key);
   if (!row) return false;
+  if (isClient(author)) refuseLocked(write, 'delete', repository, [tag]);
+  forgetLock(write, repository, tag);
   write.delete(write.tables.tag, key);
   forgetTag(write, repository, row.digest, tag);
+  countInRepository(write, repository, { tags: -1 });
   write.journal({ action: 'untag', repository, digest: row.digest, tag, origin: author.origin }, author);
   return true;
 }
@@ -152,12 +163,14 @@ function pointTag(
   const base = origin === 'parent' ? digest : old?.base;
   const moved = old?.digest !== digest;
   if (!moved && (origin === 'local' || (old.base === base && old.origin === origin))) return false;
-  const updated = moved ? write.now.toISOString() : old.updated;
-  write.put(tags, key, { digest, updated, origin, ...(base && { base }) });
+  const now = write.now.toISOString();
+  const [created, updated] = [old?.created ?? now, moved ? now : old.updated];
+  write.put(tags, key, { digest, created, updated, origin, ...(base && { base }) });
   if (!moved) return false;
   if (old) forgetTag(write, repository, old.digest, tag);
   const manifestKey = keyWithin(repository, digest);
   write.put(tagged, manifestKey, [...(write.get(tagged, manifestKey) ?? []), tag]);
+  countInRepository(write, repository, { tags: old ? 0 : 1 });
   return true;
 }
 
@@ -172,17 +185,29 @@ function forgetTag(write: Transaction, repository: RepositoryName, digest: Diges
 function countInRepository(
   write: Transaction,
   repository: RepositoryName,
-  { manifests = 0, blobs = 0 }: Partial<RepositoryRow>,
+  { manifests = 0, tags = 0, blobs = 0 }: Partial<RepositoryRow>,
 ): void {
   const table = write.tables.repository;
   const old = write.get(table, repository);
+  const now = write.now.toISOString();
   const row = {
-    created: old?.created ?? write.now.toISOString(),
+    created: old?.created ?? now,
+    updated: now,
     manifests: (old?.manifests ?? 0) + manifests,
+    tags: (old?.tags ?? 0) + tags,
     blobs: (old?.blobs ?? 0) + blobs,
   };
   const isEmpty = row.manifests === 0 && row.blobs === 0;
-  if (isEmpty) write.delete(table, repository);
-  else write.put(table, repository, row);
+  if (isEmpty) {
+    write.delete(table, repository);
+    forgetLock(write, repository);
+  } else {
+    write.put(table, repository, row);
+  }
   write.count({ repositories: (isEmpty ? 0 : 1) - (old ? 1 : 0) });
+}
+
+/** Locks are there for clients; a replica follows its parent. */
+function isClient({ origin }: Author): boolean {
+  return origin === 'local';
 }

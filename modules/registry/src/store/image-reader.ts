@@ -3,6 +3,7 @@ import { addAbortSignal } from 'node:stream';
 import { algorithmOf, digestOf, type Digest } from '../oci/digest.ts';
 import { isDigest, type RepositoryName, type Tag } from '../oci/names.ts';
 import type { Log } from '../status/log.ts';
+import { fallbackReferrers } from './fallback-referrers.ts';
 import { blobPath, idOf, keyWithin, rangeWithin, referrerRange, type Tables } from './layout.ts';
 import { hasCode } from './storage-error.ts';
 import type { Store } from './store.ts';
@@ -13,7 +14,6 @@ export type ImageReader = Pick<
   | 'listTags'
   | 'listReferrers'
   | 'resolveTag'
-  | 'describeTag'
   | 'findManifest'
   | 'hasRepository'
   | 'statBlob'
@@ -48,16 +48,19 @@ export function createImageReader({ directory, tables, log }: ImageReaderOptions
     },
 
     async *listReferrers(repository, subject, { signal } = {}) {
-      yield* tables.referrer.values({ ...referrerRange(repository, subject), ...(signal && { signal }) });
+      const others = fallbackReferrers(tables, repository, subject);
+      const range = referrerRange(repository, subject);
+      for await (const referrer of tables.referrer.values({ ...range, ...(signal && { signal }) })) {
+        for (let next = others[0]; next && next.digest < referrer.digest; next = others[0]) {
+          others.shift();
+          yield next;
+        }
+        yield referrer;
+      }
+      yield* others;
     },
 
     resolveTag: (repository, tag) => answer(() => tables.tag.getSync(keyWithin(repository, tag))?.digest),
-
-    describeTag: (repository, tag) =>
-      answer(() => {
-        const row = tables.tag.getSync(keyWithin(repository, tag));
-        return row && { digest: row.digest, updated: new Date(row.updated), origin: row.origin, base: row.base };
-      }),
 
     /** A manifest whose bytes have another digest is damaged: it is told, and as good as not there. */
     findManifest: (repository, reference) =>

@@ -1,12 +1,13 @@
 /**
  * <data>/
  * ├── index/          LevelDB, one sublevel a row; changed only by batch
- * │   ├── repository  <name>                          -> created, number of manifests and of linked blobs
+ * │   ├── repository  <name>                          -> created, updated, number of manifests, tags and linked blobs
  * │   ├── manifest    <name> NUL <digest>             -> media type, added, subject?, artifactType?, bytes
- * │   ├── tag         <name> NUL <tag>                -> digest, updated, origin local|parent, base digest
+ * │   ├── tag         <name> NUL <tag>                -> digest, created, updated, origin local|parent, base digest
  * │   ├── tagged      <name> NUL <digest>             -> the tags that point at this manifest
  * │   ├── link        <name> NUL <digest>             -> this blob may be seen in this repository
  * │   ├── referrer    <name> NUL <subject> NUL <digest> -> descriptor
+ * │   ├── lock        <name> NUL [<tag or digest>]    -> attributes; only where something is not allowed
  * │   ├── blob        <digest>                        -> size, added
  * │   ├── upload      <id>                            -> repository, started, digest?
  * │   ├── journal     <sequence>                      -> what changed: push, tag, untag, delete
@@ -21,7 +22,8 @@ import { join } from 'node:path';
 import type { AbstractLevel, AbstractSublevel } from 'abstract-level';
 import { algorithmOf, encodedOf, type Digest } from '../oci/digest.ts';
 import type { Descriptor } from '../oci/manifest.ts';
-import type { RepositoryName, Tag } from '../oci/names.ts';
+import type { Reference, RepositoryName, Tag } from '../oci/names.ts';
+import type { Attributes } from './attributes.ts';
 import { manifestEncoding } from './manifest-encoding.ts';
 import type { BlobRow, ChangeRow, ManifestRow, RepositoryRow, TagRow, UploadRow } from './rows.ts';
 
@@ -40,6 +42,7 @@ export function openTables(index: Index) {
     tagged: json<readonly Tag[]>('tagged'),
     link: json<true>('link'),
     referrer: json<Descriptor>('referrer'),
+    lock: json<Attributes>('lock'),
     blob: json<BlobRow>('blob'),
     upload: json<UploadRow>('upload'),
     journal: json<ChangeRow>('journal'),
@@ -53,11 +56,16 @@ const separator = '\0';
 const afterSeparator = '\x01';
 
 /** The key of something within a repository: a manifest, a link (digest), a tag. */
-export function keyWithin(repository: RepositoryName, id: Digest | Tag): string {
+export function keyWithin(repository: RepositoryName, id: Reference): string {
   return `${repository}${separator}${id}`;
 }
 
-/** All keys of a repository, or those after `after`, which need not exist. */
+/** The key of a lock on the repository itself, or on something within it. */
+export function lockKey(repository: RepositoryName, reference: Reference | undefined): string {
+  return `${repository}${separator}${reference ?? ''}`;
+}
+
+/** All keys within a repository, or those after `after`, which need not exist. */
 export function rangeWithin(repository: RepositoryName, after = ''): { gt: string; lt: string } {
   return { gt: `${repository}${separator}${after}`, lt: `${repository}${afterSeparator}` };
 }

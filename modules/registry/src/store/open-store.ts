@@ -7,10 +7,12 @@ import { createBlobUploads } from './blob-uploads.ts';
 import { createJournal, createOutbox } from './changes.ts';
 import { makeDirectory } from './durable-files.ts';
 import { openGroupCommit } from './group-commit.ts';
+import { createDescriptions } from './descriptions.ts';
 import { unlinkBlob, type Author } from './image-changes.ts';
 import { createImageReader } from './image-reader.ts';
 import { createImageTarget } from './image-target.ts';
 import { blobsDirectory, indexDirectory, openTables, recordKey, uploadsDirectory, type Index } from './layout.ts';
+import { createLocks, refuseAnyLocked } from './locks.ts';
 import { removeRepository } from './remove-repository.ts';
 import { hasCode } from './storage-error.ts';
 import type { Store } from './store.ts';
@@ -43,14 +45,29 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   const uploads = createBlobUploads({ directory, tables, commit, ensureRoom });
   const { beginBlob } = uploads;
   const fromParent: Author = { origin: 'parent', carried: false };
+  const fromClient = (): Author => ({ origin: 'local', carried: carries() });
 
   return {
     ...reader,
-    local: createImageTarget({ commit, reader, beginBlob, author: () => ({ origin: 'local', carried: carries() }) }),
+    ...createDescriptions({ tables }),
+    local: {
+      ...createImageTarget({ commit, reader, beginBlob, author: fromClient }),
+
+      async deleteBlob(repository, digest) {
+        await refuseAnyLocked({ tables, commit }, repository);
+        return commit.transact((write) => unlinkBlob(write, repository, digest));
+      },
+
+      async deleteRepository(repository) {
+        await refuseAnyLocked({ tables, commit }, repository);
+        return removeRepository({ tables, commit }, repository, fromClient());
+      },
+    },
     replica: createImageTarget({ commit, reader, beginBlob, author: () => fromParent }),
     uploads: uploads.sessions,
     journal: createJournal({ tables, commit, log }),
     outbox: createOutbox({ tables, commit, log }),
+    locks: createLocks({ tables, commit }),
 
     records: {
       get: (key) => tables.record.get(recordKey('fact', key)),
@@ -58,9 +75,9 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
       delete: (key) => commit.transact((write) => write.delete(tables.record, recordKey('fact', key))),
     },
 
-    deleteBlob: (repository, digest) => commit.transact((write) => unlinkBlob(write, repository, digest)),
-
-    deleteRepository: (repository) => removeRepository({ tables, commit }, repository, fromParent),
+    async deleteRepository(repository) {
+      return (await removeRepository({ tables, commit }, repository, fromParent)) !== undefined;
+    },
 
     get contents() {
       const { usedBytes, blobs, manifests, repositories } = commit.totals;
