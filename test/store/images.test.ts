@@ -89,14 +89,18 @@ describe('store images', () => {
       await clock.advance(1000);
       await pushImage(store.local, plant, agreed, v1);
       expect(await store.describeTag(plant, v1)).to.deep.equal({
+        tag: v1,
         digest: agreed.manifest.digest,
+        created: before,
         updated: before,
         origin: 'parent',
         base: agreed.manifest.digest,
       });
       await pushImage(store.local, plant, ours, v1);
       expect(await store.describeTag(plant, v1)).to.deep.equal({
+        tag: v1,
         digest: ours.manifest.digest,
+        created: before,
         updated: clock.now(),
         origin: 'local',
         base: agreed.manifest.digest,
