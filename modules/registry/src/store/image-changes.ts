@@ -50,8 +50,7 @@ export function putManifest(
   options: { readonly author: Author; readonly tag?: Tag; readonly absent?: readonly Digest[] },
 ): void {
   const { author, tag, absent = [] } = options;
-  if (isClient(author))
-    refuseLocked(write, 'write', repository, tag === undefined ? [stored.digest] : [stored.digest, tag]);
+  if (isClient(author)) refuseLocked(write, 'write', repository, [stored.digest, tag]);
   const key = keyWithin(repository, stored.digest);
   const known = write.get(write.tables.manifest, key);
   const isNew = !known;

@@ -46,7 +46,7 @@ export function refuseLocked(
   write: Transaction,
   action: LockedAction,
   repository: RepositoryName,
-  references: readonly Reference[] = [],
+  references: readonly (Reference | undefined)[],
 ): void {
   for (const reference of [undefined, ...references]) {
     if (!allowsAction(lockIn(write, repository, reference), action)) {
