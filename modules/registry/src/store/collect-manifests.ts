@@ -1,0 +1,53 @@
+import type { Digest } from '../oci/digest.ts';
+import { firstKey, type GarbagePass } from './garbage-pass.ts';
+import type { Transaction } from './group-commit.ts';
+import { deleteManifest, type Author } from './image-changes.ts';
+import { idOf, keyWithin, relationRange, suspectRepositoryOf } from './layout.ts';
+import { clearSuspect, isStillSuspect, suspectPages, type Suspect } from './suspects.ts';
+
+interface Examined {
+  readonly suspect: Suspect;
+  /** Key of a `needed` row: an index that has it as a child. */
+  readonly neededBy: string | undefined;
+}
+
+/**
+ * Removes the manifests that no tag reaches, be it directly, as a child or as a referrer; the number of them.
+ * What one removal sets free is a suspect from then on, with a grace period of its own.
+ */
+export async function collectManifests(pass: GarbagePass, before: Date, author: Author): Promise<number> {
+  const { tables, commit, signal, dryRun } = pass;
+  let removed = 0;
+  for await (const page of suspectPages(tables, 'manifest', before)) {
+    signal.throwIfAborted();
+    const examined: Examined[] = [];
+    for (const suspect of page) {
+      const range = relationRange(suspectRepositoryOf(suspect.key), idOf(suspect.key) as Digest);
+      examined.push({ suspect, neededBy: await firstKey(tables.needed, range) });
+    }
+    removed += await commit.transact((write) => {
+      const condemned = examined.filter((one) => judge(write, one, dryRun) === 'remove');
+      if (dryRun) return condemned.length;
+      for (const { suspect } of condemned) {
+        deleteManifest(write, suspectRepositoryOf(suspect.key), idOf(suspect.key) as Digest, author);
+      }
+      return condemned.length;
+    });
+  }
+  return removed;
+}
+
+/** A referrer stays a suspect while it lives: nothing tells it when its subject goes. */
+function judge(write: Transaction, { suspect, neededBy }: Examined, dryRun: boolean): 'keep' | 'remove' {
+  const { manifest, tagged, needed } = write.tables;
+  if (!isStillSuspect(write, suspect)) return 'keep';
+  const repository = suspectRepositoryOf(suspect.key);
+  const key = keyWithin(repository, idOf(suspect.key) as Digest);
+  if (write.get(tagged, key) || (neededBy !== undefined && write.get(needed, neededBy))) {
+    if (!dryRun) clearSuspect(write, suspect.key);
+    return 'keep';
+  }
+  if (neededBy !== undefined) return 'keep'; // its index goes at this moment; the next pass sees
+  const subject = write.get(manifest, key)?.subject;
+  return subject && write.get(manifest, keyWithin(repository, subject)) ? 'keep' : 'remove';
+}
