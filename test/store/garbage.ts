@@ -70,7 +70,7 @@ export async function expectOnlyNeeded(store: Store, directory: string): Promise
 
 type Hook = () => Promise<unknown> | undefined;
 interface Hookable {
-  _keys(options: { gt: string }): { _all(options: object): Promise<string[]> };
+  _keys(options: { gt: Uint8Array }): { _all(options: object): Promise<string[]> };
   _batch(operations: readonly { key: string }[], options: object): Promise<void>;
 }
 
@@ -89,7 +89,7 @@ export function hookedIndex() {
     iterator._all = async (allOptions) => {
       const found = await all(allOptions);
       const { look } = hooks;
-      if (look && options.gt.startsWith(`!${look.table}!`)) {
+      if (look && Buffer.from(options.gt).toString().startsWith(`!${look.table}!`)) {
         hooks.look = undefined;
         await look.hook();
       }
@@ -110,7 +110,7 @@ export function hookedIndex() {
     afterLook: (table: 'needed' | 'holder', hook: Hook): void => void (hooks.look = { table, hook }),
     /** Once, when a batch was decided and is about to be written. A hook must not wait for another batch. */
     beforeBatch: (hook: Hook): void => void (hooks.batch = hook),
-    entries: async () => (await index.iterator().all()).map(([key, value]) => [key, String(value)]),
+    entries: () => index.iterator().all(),
   };
 }
 
