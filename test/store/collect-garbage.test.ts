@@ -48,6 +48,7 @@ describe('collectGarbage()', () => {
         await clock.advance(dayMs - hourMs);
         expect(await store.statBlob(plant, digest)).to.deep.equal({ size: bytes.length });
         await clock.advance(dayMs - hourMs);
+        expect(await collectGarbage(store)).to.deep.equal(nothing);
         const upload = await store.uploads.begin(plant);
         await upload.append(contentOf(bytes));
         await upload.commit(digest);

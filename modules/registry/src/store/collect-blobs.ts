@@ -3,7 +3,7 @@ import { opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseDigest, type Digest } from '../oci/digest.ts';
 import { fileSize, fileTime, removeFile } from './durable-files.ts';
-import { firstKey, type GarbagePass } from './garbage-pass.ts';
+import { hasAny, type GarbagePass } from './garbage-pass.ts';
 import { blobPath, blobsDirectory, holderRange, idOf } from './layout.ts';
 import { hasCode } from './storage-error.ts';
 import { clearSuspect, isStillSuspect, suspectPages, type Suspect } from './suspects.ts';
@@ -29,22 +29,21 @@ export async function collectBlobs(pass: CollectBlobs): Promise<Freed> {
     signal.throwIfAborted();
     const held: (() => void)[] = [];
     try {
-      const examined: { suspect: Suspect; digest: Digest; holder: string | undefined }[] = [];
+      const examined: { suspect: Suspect; digest: Digest; isLinked: boolean }[] = [];
       for (const suspect of page) {
         const digest = idOf(suspect.key) as Digest;
         const letGo = pass.tryHold(digest);
         if (!letGo) continue;
         held.push(letGo);
-        examined.push({ suspect, digest, holder: await firstKey(tables.holder, holderRange(digest)) });
+        examined.push({ suspect, digest, isLinked: await hasAny(tables.holder, holderRange(digest)) });
       }
       const removed = await commit.transact((write) => {
         const gone: Digest[] = [];
-        for (const { suspect, digest, holder } of examined) {
+        for (const { suspect, digest, isLinked } of examined) {
           if (!isStillSuspect(write, suspect)) continue;
-          if (holder !== undefined && !write.get(tables.holder, holder)) continue; // just let go: the next pass sees
           if (!dryRun) clearSuspect(write, suspect.key);
           const row = write.get(tables.blob, digest);
-          if (holder !== undefined || !row) continue;
+          if (isLinked || !row) continue;
           gone.push(digest);
           freed.count += 1;
           freed.bytes += row.sizeBytes;

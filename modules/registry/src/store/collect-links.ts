@@ -1,7 +1,7 @@
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import { unlinkBlob } from './blob-links.ts';
-import { firstKey, type GarbagePass } from './garbage-pass.ts';
+import { hasAny, type GarbagePass } from './garbage-pass.ts';
 import { holderRange, idOf, relationRange, suspectKey, suspectRepositoryOf } from './layout.ts';
 import { clearSuspect, isStillSuspect, suspectPages, type Suspect } from './suspects.ts';
 
@@ -9,8 +9,8 @@ interface Examined {
   readonly suspect: Suspect;
   readonly repository: RepositoryName;
   readonly digest: Digest;
-  /** Key of a `needed` row: a manifest that has it as a part. */
-  readonly neededBy: string | undefined;
+  /** Some manifest has it as a part. */
+  readonly isNeeded: boolean;
 }
 
 /** Takes blobs out of repositories where no manifest needs them, and none has for the grace period. */
@@ -21,14 +21,14 @@ export async function collectLinks(pass: GarbagePass, before: Date): Promise<voi
     const examined: Examined[] = [];
     for (const suspect of page) {
       const [repository, digest] = [suspectRepositoryOf(suspect.key), idOf(suspect.key) as Digest];
-      const neededBy = await firstKey(tables.needed, relationRange(repository, digest));
-      examined.push({ suspect, repository, digest, neededBy });
+      const isNeeded = await hasAny(tables.needed, relationRange(repository, digest));
+      examined.push({ suspect, repository, digest, isNeeded });
     }
     await commit.transact((write) => {
-      for (const { suspect, repository, digest, neededBy } of examined) {
+      for (const { suspect, repository, digest, isNeeded } of examined) {
         if (!isStillSuspect(write, suspect)) continue;
-        if (neededBy === undefined) unlinkBlob(write, repository, digest);
-        else if (write.get(tables.needed, neededBy)) clearSuspect(write, suspect.key);
+        if (isNeeded) clearSuspect(write, suspect.key);
+        else unlinkBlob(write, repository, digest);
       }
     });
   }
@@ -53,7 +53,7 @@ export async function* blobsLosingAllLinks(pass: GarbagePass, before: Date): Asy
       const holder = last as RepositoryName;
       const suspect = tables.suspect.getSync(suspectKey('link', holder, digest));
       if (!suspect || suspect.since > before.toISOString()) return false;
-      if ((await firstKey(tables.needed, relationRange(holder, digest))) !== undefined) return false;
+      if (await hasAny(tables.needed, relationRange(holder, digest))) return false;
     }
     return last === repository;
   }

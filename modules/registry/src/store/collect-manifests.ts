@@ -1,5 +1,5 @@
 import type { Digest } from '../oci/digest.ts';
-import { firstKey, type GarbagePass } from './garbage-pass.ts';
+import { hasAny, type GarbagePass } from './garbage-pass.ts';
 import type { Transaction } from './group-commit.ts';
 import { deleteManifest, type Author } from './image-changes.ts';
 import { idOf, keyWithin, relationRange, suspectRepositoryOf } from './layout.ts';
@@ -7,8 +7,8 @@ import { clearSuspect, isStillSuspect, suspectPages, type Suspect } from './susp
 
 interface Examined {
   readonly suspect: Suspect;
-  /** Key of a `needed` row: an index that has it as a child. */
-  readonly neededBy: string | undefined;
+  /** Some index has it as a child. */
+  readonly isNeeded: boolean;
 }
 
 /**
@@ -23,7 +23,7 @@ export async function collectManifests(pass: GarbagePass, before: Date, author: 
     const examined: Examined[] = [];
     for (const suspect of page) {
       const range = relationRange(suspectRepositoryOf(suspect.key), idOf(suspect.key) as Digest);
-      examined.push({ suspect, neededBy: await firstKey(tables.needed, range) });
+      examined.push({ suspect, isNeeded: await hasAny(tables.needed, range) });
     }
     removed += await commit.transact((write) => {
       const condemned = examined.filter((one) => judge(write, one, dryRun) === 'remove');
@@ -38,16 +38,15 @@ export async function collectManifests(pass: GarbagePass, before: Date, author: 
 }
 
 /** A referrer stays a suspect while it lives: nothing tells it when its subject goes. */
-function judge(write: Transaction, { suspect, neededBy }: Examined, dryRun: boolean): 'keep' | 'remove' {
-  const { manifest, tagged, needed } = write.tables;
+function judge(write: Transaction, { suspect, isNeeded }: Examined, dryRun: boolean): 'keep' | 'remove' {
+  const { manifest, tagged } = write.tables;
   if (!isStillSuspect(write, suspect)) return 'keep';
   const repository = suspectRepositoryOf(suspect.key);
   const key = keyWithin(repository, idOf(suspect.key) as Digest);
-  if (write.get(tagged, key) || (neededBy !== undefined && write.get(needed, neededBy))) {
+  if (isNeeded || write.get(tagged, key)) {
     if (!dryRun) clearSuspect(write, suspect.key);
     return 'keep';
   }
-  if (neededBy !== undefined) return 'keep'; // its index goes at this moment; the next pass sees
   const subject = write.get(manifest, key)?.subject;
   return subject && write.get(manifest, keyWithin(repository, subject)) ? 'keep' : 'remove';
 }

@@ -13,8 +13,13 @@ export interface GarbagePass {
   before(milliseconds: number): Date;
 }
 
-/** The first key of a range, on the disk now: what is being written meanwhile is left to the transaction to see. */
-export async function firstKey<Row>(table: Table<Row>, range: object): Promise<string | undefined> {
-  const [first] = await table.keys({ ...range, limit: 1 }).all();
-  return first;
+/**
+ * Whether the range holds anything, as written by now. Whatever changes the answer later gives the suspect another
+ * mark, or clears it, in the same transaction.
+ */
+export async function hasAny<Row>(
+  table: Table<Row>,
+  range: { readonly gt: string; readonly lt: string },
+): Promise<boolean> {
+  return (await table.keys({ ...range, limit: 1 }).all()).length > 0;
 }
