@@ -4,36 +4,17 @@ import type { Descriptor, Manifest } from '../oci/manifest.ts';
 import type { RepositoryName, Tag } from '../oci/names.ts';
 import type { StoredManifest } from '../oci/registry.ts';
 import type { Transaction } from './group-commit.ts';
-import { keyWithin, referrerKey } from './layout.ts';
+import { keyWithin, relationKey, suspectKey } from './layout.ts';
 import { forgetLock, refuseLocked } from './locks.ts';
-import type { RepositoryRow, TagRow } from './rows.ts';
+import { addReferences, dropReferences } from './references.ts';
+import { countInRepository } from './repository-row.ts';
+import type { TagRow } from './rows.ts';
+import { addSuspect, clearSuspect, renewSuspect } from './suspects.ts';
 
 /** Who writes, and whether the parent is to hear of it. */
 export interface Author {
   readonly origin: 'local' | 'parent';
   readonly carried: boolean;
-}
-
-/** Makes a blob that is in its place on disk visible in `repository`. */
-export function linkBlob(write: Transaction, repository: RepositoryName, digest: Digest, sizeBytes: number): void {
-  const { blob, link } = write.tables;
-  if (!write.get(blob, digest)) {
-    write.put(blob, digest, { sizeBytes, added: write.now.toISOString() });
-    write.count({ blobs: 1, usedBytes: sizeBytes });
-  }
-  const key = keyWithin(repository, digest);
-  if (write.get(link, key)) return;
-  write.put(link, key, true);
-  countInRepository(write, repository, { blobs: 1 });
-}
-
-/** Takes the blob out of the repository; its bytes stay for garbage collection. */
-export function unlinkBlob(write: Transaction, repository: RepositoryName, digest: Digest): boolean {
-  const key = keyWithin(repository, digest);
-  if (!write.get(write.tables.link, key)) return false;
-  write.delete(write.tables.link, key);
-  countInRepository(write, repository, { blobs: -1 });
-  return true;
 }
 
 /**
@@ -63,6 +44,10 @@ export function putManifest(
       throw new RegistryError('MANIFEST_BLOB_UNKNOWN', { detail: missing.map((digest) => ({ digest })) });
     }
     addManifest(write, repository, stored, content);
+    addReferences(write, repository, stored.digest, content);
+    if (tag === undefined) addSuspect(write, suspectKey('manifest', repository, stored.digest));
+  } else {
+    renewSuspect(write, suspectKey('manifest', repository, stored.digest));
   }
   const moved = tag !== undefined && pointTag(write, repository, tag, stored.digest, author.origin);
   if (!isNew && !moved) return;
@@ -86,8 +71,10 @@ export function deleteManifest(
   for (const reference of [digest, ...tags]) forgetLock(write, repository, reference);
   for (const name of tags) write.delete(tag, keyWithin(repository, name));
   write.delete(tagged, key);
-  if (row.subject) write.delete(referrer, referrerKey(repository, row.subject, digest));
+  if (row.subject) write.delete(referrer, relationKey(repository, row.subject, digest));
   write.delete(manifest, key);
+  clearSuspect(write, suspectKey('manifest', repository, digest));
+  dropReferences(write, repository, digest, row);
   write.count({ manifests: -1, usedBytes: -row.bytes.length });
   countInRepository(write, repository, { manifests: -1, tags: -tags.length });
   write.journal({ action: 'delete', repository, digest, origin: author.origin }, author);
@@ -142,7 +129,7 @@ function addManifest(
   });
   if (subject) {
     const descriptor = { mediaType, digest, size: bytes.length, ...kind, ...(annotations && { annotations }) };
-    write.put(write.tables.referrer, referrerKey(repository, subject.digest, digest), descriptor);
+    write.put(write.tables.referrer, relationKey(repository, subject.digest, digest), descriptor);
   }
   write.count({ manifests: 1, usedBytes: bytes.length });
   countInRepository(write, repository, { manifests: 1 });
@@ -176,34 +163,12 @@ function pointTag(
 function forgetTag(write: Transaction, repository: RepositoryName, digest: Digest, tag: Tag): void {
   const key = keyWithin(repository, digest);
   const others = (write.get(write.tables.tagged, key) ?? []).filter((other) => other !== tag);
-  if (others.length > 0) write.put(write.tables.tagged, key, others);
-  else write.delete(write.tables.tagged, key);
-}
-
-/** A repository begins with its first blob or manifest and ends with its last. */
-function countInRepository(
-  write: Transaction,
-  repository: RepositoryName,
-  { manifests = 0, tags = 0, blobs = 0 }: Partial<RepositoryRow>,
-): void {
-  const table = write.tables.repository;
-  const old = write.get(table, repository);
-  const now = write.now.toISOString();
-  const row = {
-    created: old?.created ?? now,
-    updated: now,
-    manifests: (old?.manifests ?? 0) + manifests,
-    tags: (old?.tags ?? 0) + tags,
-    blobs: (old?.blobs ?? 0) + blobs,
-  };
-  const isEmpty = row.manifests === 0 && row.blobs === 0;
-  if (isEmpty) {
-    write.delete(table, repository);
-    forgetLock(write, repository);
+  if (others.length > 0) {
+    write.put(write.tables.tagged, key, others);
   } else {
-    write.put(table, repository, row);
+    write.delete(write.tables.tagged, key);
+    addSuspect(write, suspectKey('manifest', repository, digest));
   }
-  write.count({ repositories: (isEmpty ? 0 : 1) - (old ? 1 : 0) });
 }
 
 /** Locks are there for clients; a replica follows its parent. */

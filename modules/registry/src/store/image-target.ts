@@ -2,8 +2,9 @@ import { RegistryError } from '../errors.ts';
 import { algorithmOf, digestOf } from '../oci/digest.ts';
 import { manifestBytesLimit, parseManifest } from '../oci/manifest.ts';
 import type { ImageTarget } from '../oci/registry.ts';
+import { linkBlob } from './blob-links.ts';
 import type { GroupCommit } from './group-commit.ts';
-import { deleteManifest, deleteTag, linkBlob, putManifest, type Author } from './image-changes.ts';
+import { deleteManifest, deleteTag, putManifest, type Author } from './image-changes.ts';
 import type { ImageReader } from './image-reader.ts';
 import type { StoreTarget } from './store.ts';
 

@@ -6,9 +6,12 @@
  * │   ├── tag         <name> NUL <tag>                -> digest, created, updated, origin local|parent, base digest
  * │   ├── tagged      <name> NUL <digest>             -> the tags that point at this manifest
  * │   ├── link        <name> NUL <digest>             -> this blob may be seen in this repository
+ * │   ├── holder      <digest> NUL <name>             -> the same, the other way round
+ * │   ├── needed      <name> NUL <digest> NUL <digest of a manifest> -> which refers to that blob or child
  * │   ├── referrer    <name> NUL <subject> NUL <digest> -> descriptor
  * │   ├── lock        <name> NUL [<tag or digest>]    -> attributes; only where something is not allowed
  * │   ├── blob        <digest>                        -> size, added
+ * │   ├── suspect     manifest|link|blob NUL <its key> -> since when it may be that nothing needs it
  * │   ├── upload      <id>                            -> repository, started, digest?
  * │   ├── journal     <sequence>                      -> what changed: push, tag, untag, delete
  * │   ├── outbox      <sequence of the journal>       -> what is still to be carried to the parent
@@ -25,7 +28,7 @@ import type { Descriptor } from '../oci/manifest.ts';
 import type { Reference, RepositoryName, Tag } from '../oci/names.ts';
 import type { Attributes } from './attributes.ts';
 import { manifestEncoding } from './manifest-encoding.ts';
-import type { BlobRow, ChangeRow, ManifestRow, RepositoryRow, TagRow, UploadRow } from './rows.ts';
+import type { BlobRow, ChangeRow, ManifestRow, RepositoryRow, SuspectRow, TagRow, UploadRow } from './rows.ts';
 
 type Format = string | Buffer | Uint8Array;
 /** Any LevelDB of the `level` family: `level` on disk, `memory-level` in tests. */
@@ -41,9 +44,12 @@ export function openTables(index: Index) {
     tag: json<TagRow>('tag'),
     tagged: json<readonly Tag[]>('tagged'),
     link: json<true>('link'),
+    holder: json<true>('holder'),
+    needed: json<true>('needed'),
     referrer: json<Descriptor>('referrer'),
     lock: json<Attributes>('lock'),
     blob: json<BlobRow>('blob'),
+    suspect: json<SuspectRow>('suspect'),
     upload: json<UploadRow>('upload'),
     journal: json<ChangeRow>('journal'),
     outbox: json<ChangeRow>('outbox'),
@@ -70,17 +76,48 @@ export function rangeWithin(repository: RepositoryName, after = ''): { gt: strin
   return { gt: `${repository}${separator}${after}`, lt: `${repository}${afterSeparator}` };
 }
 
-/** The last part of a key: the tag or digest. */
+/** The last part of a key: a tag, a digest, of a holder its repository. */
 export function idOf(key: string): string {
   return key.slice(key.lastIndexOf(separator) + 1);
 }
 
-export function referrerKey(repository: RepositoryName, subject: Digest, referrer: Digest): string {
-  return `${repository}${separator}${subject}${separator}${referrer}`;
+/** What manifest `from` says of `to`: that it is its subject (referrer), or a part of it (needed). */
+export function relationKey(repository: RepositoryName, to: Digest, from: Digest): string {
+  return `${repository}${separator}${to}${separator}${from}`;
 }
 
-export function referrerRange(repository: RepositoryName, subject: Digest): { gt: string; lt: string } {
-  const prefix = `${repository}${separator}${subject}`;
+export function relationRange(repository: RepositoryName, to: Digest): { gt: string; lt: string } {
+  return rangeUnder(keyWithin(repository, to));
+}
+
+export function holderKey(digest: Digest, repository: RepositoryName): string {
+  return `${digest}${separator}${repository}`;
+}
+
+export function holderRange(digest: Digest): { gt: string; lt: string } {
+  return rangeUnder(digest);
+}
+
+export type SuspectKind = 'manifest' | 'link' | 'blob';
+
+export function suspectKey(kind: 'manifest' | 'link', repository: RepositoryName, digest: Digest): string {
+  return `${kind}${separator}${keyWithin(repository, digest)}`;
+}
+
+export function blobSuspectKey(digest: Digest): string {
+  return `blob${separator}${digest}`;
+}
+
+export function suspectRange(kind: SuspectKind): { gt: string; lt: string } {
+  return rangeUnder(kind);
+}
+
+/** The repository in a suspect's key; a blob has none. */
+export function suspectRepositoryOf(key: string): RepositoryName {
+  return key.slice(key.indexOf(separator) + 1, key.lastIndexOf(separator)) as RepositoryName;
+}
+
+function rangeUnder(prefix: string): { gt: string; lt: string } {
   return { gt: `${prefix}${separator}`, lt: `${prefix}${afterSeparator}` };
 }
 

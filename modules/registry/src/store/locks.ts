@@ -1,3 +1,4 @@
+import type { Digest } from '../oci/digest.ts';
 import type { Reference, RepositoryName } from '../oci/names.ts';
 import { allowsAction, isUnlocked, lockedError, unlocked, type Attributes, type LockedAction } from './attributes.ts';
 import type { GroupCommit, Transaction } from './group-commit.ts';
@@ -62,6 +63,11 @@ export async function refuseAnyLocked({ tables, commit }: LocksOptions, reposito
   for await (const [key, attributes] of tables.lock.iterator({ gte: own, lt: rangeWithin(repository).lt })) {
     if (!allowsAction(attributes, 'delete')) throw lockedError('delete', idOf(key) || repository);
   }
+}
+
+/** Whether the manifest, or the repository it is in, is locked against deletes. */
+export function isKept(write: Transaction, repository: RepositoryName, digest: Digest): boolean {
+  return [undefined, digest].some((reference) => !allowsAction(lockIn(write, repository, reference), 'delete'));
 }
 
 /** A lock ends with what it locks. */

@@ -3,19 +3,23 @@ import { Level } from 'level';
 import { RegistryError } from '../errors.ts';
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
+import { unlinkBlob } from './blob-links.ts';
 import { createBlobUploads } from './blob-uploads.ts';
 import { createJournal, createOutbox } from './changes.ts';
+import { collectGarbage } from './collect-garbage.ts';
 import { makeDirectory } from './durable-files.ts';
 import { openGroupCommit } from './group-commit.ts';
 import { createDescriptions } from './descriptions.ts';
-import { unlinkBlob, type Author } from './image-changes.ts';
+import type { Author } from './image-changes.ts';
 import { createImageReader } from './image-reader.ts';
 import { createImageTarget } from './image-target.ts';
 import { blobsDirectory, indexDirectory, openTables, recordKey, uploadsDirectory, type Index } from './layout.ts';
 import { createLocks, refuseAnyLocked } from './locks.ts';
 import { removeRepository } from './remove-repository.ts';
 import { hasCode } from './storage-error.ts';
-import type { Store } from './store.ts';
+import type { Collected, CollectGarbage, Store } from './store.ts';
+import { createLinkRenewal } from './suspects.ts';
+import { createTurns } from './turns.ts';
 
 export interface OpenStoreOptions {
   /** The data volume; created where it is missing. */
@@ -41,9 +45,15 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   await openIndex(index, directory);
   const tables = openTables(index);
   const commit = await openGroupCommit({ index, tables, clock, log });
-  const reader = createImageReader({ directory, tables, log });
-  const uploads = createBlobUploads({ directory, tables, commit, ensureRoom });
+  const reader = createImageReader({
+    ...{ directory, tables, log },
+    renewLink: createLinkRenewal({ tables, commit, clock }),
+  });
+  const places = createTurns();
+  const uploads = createBlobUploads({ directory, tables, commit, places, ensureRoom });
   const { beginBlob } = uploads;
+  const closing = new AbortController();
+  const collections = new Set<Promise<unknown>>();
   const fromParent: Author = { origin: 'parent', carried: false };
   const fromClient = (): Author => ({ origin: 'local', carried: carries() });
 
@@ -79,6 +89,8 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
       return (await removeRepository({ tables, commit }, repository, fromParent)) !== undefined;
     },
 
+    collectGarbage: collect,
+
     get contents() {
       const { usedBytes, blobs, manifests, repositories } = commit.totals;
       return { usedBytes, blobs, manifests, repositories };
@@ -86,11 +98,25 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     freeBytes,
 
     async close() {
+      closing.abort(new RegistryError('UNAVAILABLE', { message: 'the store is closed' }));
+      await Promise.allSettled(collections);
       await uploads.close();
       await commit.close();
       await index.close();
     },
   };
+
+  async function collect(asked: CollectGarbage): Promise<Collected> {
+    const signal = AbortSignal.any([asked.signal, closing.signal]);
+    signal.throwIfAborted();
+    const collection = collectGarbage({ directory, tables, commit, clock, uploads, places }, { ...asked, signal });
+    collections.add(collection);
+    try {
+      return await collection;
+    } finally {
+      collections.delete(collection);
+    }
+  }
 
   async function freeBytes(): Promise<number> {
     const { bavail, bsize } = await statfs(directory);

@@ -32,6 +32,12 @@ export interface BlobRow {
   readonly added: string;
 }
 
+export interface SuspectRow {
+  readonly since: string;
+  /** Another one at each new suspicion, so that a decision about an old one is not carried out. */
+  readonly mark: string;
+}
+
 export interface UploadRow {
   readonly repository: RepositoryName;
   readonly started: string;

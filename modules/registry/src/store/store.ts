@@ -40,6 +40,8 @@ export interface Store extends ImageSource, Descriptions {
   openBlob(repository: RepositoryName, digest: Digest): Promise<OpenBlob | undefined>;
   /** Takes the repository out with everything in it (a de-listed one), locked or not. Journalled as deletes. */
   deleteRepository(repository: RepositoryName): Promise<boolean>;
+  /** Frees what nothing refers to, beside all other work; may break off anywhere and be repeated. */
+  collectGarbage(options: CollectGarbage): Promise<Collected>;
   /** What is held, now; costs nothing. */
   readonly contents: Contents;
   /** Of the disk under the data volume. */
@@ -125,6 +127,28 @@ export interface Records {
   get(key: string): Promise<unknown>;
   put(key: string, value: unknown): Promise<void>;
   delete(key: string): Promise<void>;
+}
+
+export interface CollectGarbage {
+  /** Between two pages; what was removed by then stays so. */
+  readonly signal: AbortSignal;
+  /** Counts what would go, and changes nothing. */
+  readonly dryRun?: boolean;
+  /** Manifests that no tag reaches, be it directly, as a child or as a referrer. */
+  readonly untagged: 'keep' | { readonly olderThanMs: number };
+  /** Uploads go when nothing was added for this long. */
+  readonly uploadsOlderThanMs: number;
+  /** Blobs go out of a repository when no manifest needed them for this long: time for a push to bring its manifest. */
+  readonly blobsOlderThanMs: number;
+}
+
+/** What a collection removed, or in a dry run would. */
+export interface Collected {
+  readonly blobs: number;
+  /** Of blobs and uploads. */
+  readonly bytes: number;
+  readonly uploads: number;
+  readonly manifests: number;
 }
 
 export interface Contents {
