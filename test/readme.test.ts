@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
+import { endpoints } from '../modules/registry/src/http/endpoints.ts';
 import { errorTable } from '../modules/registry/src/errors.ts';
 import { limits } from '../modules/registry/src/settings/limits.ts';
 import { environmentTable } from '../modules/registry/src/settings/environment-table.ts';
@@ -18,6 +19,10 @@ const tables: Readonly<Record<string, readonly (readonly string[])[]>> = {
   Environment: [
     ['Variable', 'Default', 'Meaning'],
     ...environmentTable.map((row) => [row.name, row.default, row.meaning]),
+  ],
+  API: [
+    ['Id', 'Methods', 'Path', 'Needs'],
+    ...endpoints.map((row) => [row.id, row.methods.join(', '), row.path, row.needs]),
   ],
   Errors: [
     ['Code', 'Status', 'Message'],

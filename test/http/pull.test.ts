@@ -231,13 +231,6 @@ describe('pulling', () => {
       const answer = await server.ask('GET', '/v2/plant/nothing/tags/list');
       expect(answer).to.include({ status: 404, code: 'NAME_UNKNOWN' });
     });
-
-    it('tells digests and times at the ACR path', async () => {
-      const { tags: rows } = json(await server.ask('GET', `/acr/v1/${many}/_tags?n=1`)) as { tags: unknown[] };
-      expect(rows).to.deep.equal([
-        { name: 'v1', digest: image.manifest.digest, lastUpdateTime: server.clock.now().toISOString() },
-      ]);
-    });
   });
 
   describe('end-12', () => {

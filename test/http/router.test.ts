@@ -31,7 +31,18 @@ const specification: readonly (readonly [string, string, string])[] = [
   ['token', 'GET', '/acr/oauth2/token'],
   ['token', 'POST', '/oauth2/token'],
   ['acr-catalog', 'GET', '/acr/v1/_catalog'],
+  ['acr-repository', 'GET', '/acr/v1/plant/hello'],
+  ['acr-repository', 'PATCH', '/acr/v1/plant/hello'],
+  ['acr-repository', 'DELETE', '/acr/v1/plant/hello'],
   ['acr-tags', 'GET', '/acr/v1/plant/hello/_tags'],
+  ['acr-tag', 'GET', '/acr/v1/plant/hello/_tags/v1'],
+  ['acr-tag', 'PATCH', '/acr/v1/plant/hello/_tags/v1'],
+  ['acr-tag', 'DELETE', '/acr/v1/plant/hello/_tags/v1'],
+  ['acr-manifests', 'GET', '/acr/v1/plant/hello/_manifests'],
+  ['acr-manifest', 'GET', `/acr/v1/plant/hello/_manifests/${sha256}`],
+  ['acr-manifest', 'PATCH', `/acr/v1/plant/hello/_manifests/${sha256}`],
+  ['extensions', 'GET', '/v2/_oci/ext/discover'],
+  ['extensions', 'GET', '/v2/plant/hello/_oci/ext/discover'],
   ['gateway-messages', 'GET', '/acr/gateway/plant7line3/messages'],
 ];
 

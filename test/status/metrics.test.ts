@@ -21,6 +21,7 @@ async function filled() {
     }),
   );
   metrics.observeStorage({ usedBytes: 1, quotaBytes: 2, freeBytes: 3 });
+  metrics.observeCollection(7);
   return metrics.render();
 }
 
@@ -52,6 +53,17 @@ describe('createMetrics()', () => {
     expect(text).to.include('http_requests_total{endpoint="end-2",method="GET",status="404"} 1\n');
     expect(text).to.include('http_sent_bytes_total{endpoint="end-2"} 30\n');
     expect(text).to.include('http_request_seconds_bucket{le="0.05",endpoint="end-2"} 3\n');
+  });
+
+  it('counts garbage collections and what they freed', async () => {
+    const metrics = createMetrics();
+    metrics.observeCollection(5);
+    metrics.observeCollection(undefined);
+    metrics.observeCollection(6);
+    const text = await metrics.render();
+    expect(text).to.include('garbage_collections_total{result="Succeeded"} 2\n');
+    expect(text).to.include('garbage_collections_total{result="Failed"} 1\n');
+    expect(text).to.include('garbage_collected_bytes_total 11\n');
   });
 
   it('counts a pass once, when it has ended', async () => {

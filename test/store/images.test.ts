@@ -89,14 +89,18 @@ describe('store images', () => {
       await clock.advance(1000);
       await pushImage(store.local, plant, agreed, v1);
       expect(await store.describeTag(plant, v1)).to.deep.equal({
+        tag: v1,
         digest: agreed.manifest.digest,
+        created: before,
         updated: before,
         origin: 'parent',
         base: agreed.manifest.digest,
       });
       await pushImage(store.local, plant, ours, v1);
       expect(await store.describeTag(plant, v1)).to.deep.equal({
+        tag: v1,
         digest: ours.manifest.digest,
+        created: before,
         updated: clock.now(),
         origin: 'local',
         base: agreed.manifest.digest,
@@ -121,8 +125,8 @@ describe('store images', () => {
       expect(await collect(store.listRepositories())).to.deep.equal([plant]);
       await store.local.deleteManifest(plant, image.manifest.digest);
       expect(await collect(store.listRepositories())).to.deep.equal([]);
-      expect(await store.deleteBlob(plant, digestOf(config!))).to.equal(true);
-      expect(await store.deleteBlob(plant, digestOf(config!))).to.equal(false);
+      expect(await store.local.deleteBlob(plant, digestOf(config!))).to.equal(true);
+      expect(await store.local.deleteBlob(plant, digestOf(config!))).to.equal(false);
       expect(await store.hasRepository(plant)).to.equal(false);
     }),
   );

@@ -79,7 +79,7 @@ describe('drainOutbox()', () => {
   it('forgets a push that lost a layer since, and says so', () =>
     withSite(async ({ store, pass, pending, details }) => {
       await pushImage(store.local, hello, one, v1);
-      await store.deleteBlob(hello, digestOf(one.blobs[1]!));
+      await store.local.deleteBlob(hello, digestOf(one.blobs[1]!));
       expect(await pass({ drainOnly: true })).to.equal('Succeeded');
       expect(await pending()).to.equal(0);
       expect(details()).to.deep.equal(['PUSH_INCOMPLETE']);

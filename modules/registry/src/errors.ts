@@ -21,6 +21,12 @@ export const errorTable = {
   TAG_INVALID: { status: 400, message: 'invalid tag' },
   RANGE_INVALID: { status: 416, message: 'invalid content range' },
   MANIFEST_TOO_LARGE: { status: 413, message: 'manifest exceeds the size limit' },
+  // ACR's own words for a lock (Azure/acr-cli#70).
+  REGISTRY_DISALLOWED_OPERATION: {
+    status: 405,
+    message: 'The operation is disallowed on this registry, repository or image',
+  },
+  ATTRIBUTES_INVALID: { status: 400, message: 'changeable attributes must be true or false' },
   PAGINATION_NUMBER_INVALID: { status: 400, message: 'n must be a whole number that is not negative' },
   NOT_FOUND: { status: 404, message: 'no such endpoint' },
   HOST_UNKNOWN: { status: 421, message: 'this registry does not answer to this host name' },

@@ -4,6 +4,7 @@ import { createAuth } from './auth/create-auth.ts';
 import { readCertificates } from './certificates.ts';
 import { createApi } from './http/create-api.ts';
 import { startListeners } from './http/start-listeners.ts';
+import { startGarbageCollection } from './garbage-collection.ts';
 import { readAdmin, readIdentity } from './identity.ts';
 import { openTwin } from './open-twin.ts';
 import { connectParent } from './parent/connect-parent.ts';
@@ -85,6 +86,16 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     onStatus: () => publish(),
   });
 
+  const garbage = await startGarbageCollection({
+    store,
+    clock,
+    log,
+    onEnd(collected) {
+      metrics.observeCollection(collected?.bytes);
+      publish();
+    },
+  });
+
   const steering = await createSteering({
     records: store.records,
     instanceId: identity.instanceId,
@@ -99,7 +110,9 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
       log.setLevel(next.settings.logging.logLevel);
       metrics.observeInfo({ version, mode: next.settings.mode });
       auth.apply(next.settings);
-      sync.apply(next.settings, { active: next.activation.state === 'active' });
+      const active = next.activation.state === 'active';
+      sync.apply(next.settings, { active });
+      garbage.apply(next.settings, { active });
       publish();
     },
   });
@@ -162,6 +175,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     return started ? { status: 202, payload: { started } } : { status: 409, payload: { started } };
   });
   twin.onMethod('status', () => Promise.resolve({ status: 200, payload: report() }));
+  twin.onMethod('collectGarbage', (payload) => garbage.call(payload));
   twin.start();
   const measuring = measureDisk();
   publish();
@@ -175,6 +189,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
       closing.abort(new Error('closing'));
       patience.abort();
       await sync.close();
+      await garbage.close();
       await listeners.close();
       await statusServer.close();
       await measuring;

@@ -52,7 +52,7 @@ export async function getBlob(exchange: Exchange, { name, digest }: BlobParamete
 
 /** [end-10] Takes a blob out of one repository; others keep it. */
 export async function deleteBlob({ response, store }: Exchange, { name, digest }: BlobParameters): Promise<void> {
-  if (!(await store.deleteBlob(name, digest))) refuse(digest);
+  if (!(await store.local.deleteBlob(name, digest))) refuse(digest);
   answerEmpty(response, 202);
 }
 

@@ -1,4 +1,4 @@
-import type { RepositoryName } from '../oci/names.ts';
+import type { RepositoryRecord } from '../store/descriptions.ts';
 import { answerJson } from './answer.ts';
 import type { Exchange } from './exchange.ts';
 import { nextLink, pageRequestIn, takePage } from './page.ts';
@@ -9,9 +9,11 @@ import { nextLink, pageRequestIn, takePage } from './page.ts';
  */
 export async function listRepositories({ query, request, response, store, access }: Exchange): Promise<void> {
   const { limit, after } = pageRequestIn(query);
-  const isVisible = (name: RepositoryName): boolean => access?.allows(name, 'metadata/read') === true;
-  const names = store.listRepositories(after === undefined ? {} : { after });
-  const { rows: repositories, more } = await takePage(names, limit, isVisible);
+  const isVisible = ({ name, manifests }: RepositoryRecord): boolean =>
+    manifests > 0 && access?.allows(name, 'metadata/read') === true && store.locks.of(name).listEnabled;
+  const records = store.describeRepositories(after === undefined ? {} : { after });
+  const { rows, more } = await takePage(records, limit, isVisible);
+  const repositories = rows.map(({ name }) => name);
   const last = repositories.at(-1);
   const link = more && last !== undefined ? nextLink(pathOf(request.url), { n: limit, last }) : {};
   answerJson(response, 200, { repositories }, link);

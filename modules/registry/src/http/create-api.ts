@@ -11,6 +11,7 @@ import { createBufferPool } from './buffer-pool.ts';
 import { isWrite, type Endpoint } from './endpoint.ts';
 import { endpoints } from './endpoints.ts';
 import type { Exchange } from './exchange.ts';
+import { refuseLockedRepository } from './lock.ts';
 import { audit, isAudited, observe, type RequestSample } from './observe.ts';
 import { compileTrust, isAddressedTo, originOf } from './origin.ts';
 import { parseParameters } from './parameters.ts';
@@ -94,7 +95,7 @@ export function createApi(options: ApiOptions): RequestListener {
       };
       handled = observe(exchange, match, (sample) => {
         options.onRequest?.(sample);
-        if (match.kind === 'found' && isAudited(match.endpoint) && options.state().auditLog) {
+        if (match.kind === 'found' && isAudited(exchange, match, sample.status) && options.state().auditLog) {
           audit(log, exchange, match, sample.status);
         }
       });
@@ -126,11 +127,12 @@ export function createApi(options: ApiOptions): RequestListener {
     }
     const { mode, refusal, quotaBytes } = options.state();
     const writes = isWrite(endpoint.needs);
-    if (refusal && endpoint.path.startsWith('/v2') && (writes || refusal === 'INACTIVE')) {
+    if (refusal && isContent(endpoint) && (writes || refusal === 'INACTIVE')) {
       throw new RegistryError(refusal);
     }
     await authorize(exchange, endpoint.needs, parameters);
     if (writes && mode === 'ReadOnly') throw new RegistryError('UNSUPPORTED');
+    refuseLockedRepository(store, endpoint.needs, parameters.name);
     if (quotaBytes > 0 && addsContent(exchange, endpoint) && store.contents.usedBytes >= quotaBytes) {
       throw new RegistryError('STORAGE_FULL', { detail: { quotaBytes } });
     }
@@ -139,13 +141,19 @@ export function createApi(options: ApiOptions): RequestListener {
   }
 }
 
+/** Not the token endpoint and not what children are told: these go on without an activation. */
+function isContent({ path }: Endpoint): boolean {
+  return path.startsWith('/v2') || path.startsWith('/acr/v1');
+}
+
 function addsContent({ request }: Exchange, endpoint: Endpoint): boolean {
   return endpoint.needs === 'content/write' && request.method !== 'GET' && request.method !== 'DELETE';
 }
 
-/** 201: stored · 202 to DELETE: gone. A 202 to POST or PATCH only opens or continues a session. */
+/** 201: stored · 202 to DELETE: gone · 200: locked or unlocked. A 202 to POST or PATCH only serves a session. */
 function isAcknowledged({ request, response }: Exchange): boolean {
-  return response.statusCode === 201 || (request.method === 'DELETE' && response.statusCode === 202);
+  const { statusCode: status } = response;
+  return status === 200 || status === 201 || (request.method === 'DELETE' && status === 202);
 }
 
 /** The client broke off: what arrived is kept, and nobody is left to answer. */

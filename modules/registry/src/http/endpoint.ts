@@ -1,5 +1,5 @@
 import type { Digest } from '../oci/digest.ts';
-import type { Reference, RepositoryName } from '../oci/names.ts';
+import type { Reference, RepositoryName, Tag } from '../oci/names.ts';
 import type { GatewayAction, RepositoryAction } from '../settings/settings.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -8,6 +8,7 @@ export interface PathParameters {
   readonly name: RepositoryName;
   readonly digest: Digest;
   readonly reference: Reference;
+  readonly tag: Tag;
   /** A connected registry's name. */
   readonly registry: string;
   /** An upload session's id, as the client sent it. */

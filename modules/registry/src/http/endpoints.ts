@@ -1,7 +1,10 @@
-import { listAcrTags } from './acr.ts';
+import { changeAcrManifest, getAcrManifest, listAcrManifests } from './acr-manifests.ts';
+import { changeRepository, deleteRepository, getRepository } from './acr-repository.ts';
+import { changeAcrTag, deleteAcrTag, getAcrTag, listAcrTags } from './acr-tags.ts';
 import { deleteBlob, getBlob } from './blob.ts';
 import { listRepositories } from './catalog.ts';
 import { endpoint, type Endpoint } from './endpoint.ts';
+import { listExtensions } from './extensions.ts';
 import { listMessages } from './gateway.ts';
 import { deleteManifest, getManifest, putManifest } from './manifest.ts';
 import { ping } from './ping.ts';
@@ -107,6 +110,20 @@ export const endpoints: readonly Endpoint[] = [
     needs: 'catalog',
     handler: listRepositories,
   }),
+  endpoint({
+    id: 'extensions',
+    methods: ['GET', 'HEAD'],
+    path: '/v2/_oci/ext/discover',
+    needs: 'authenticated',
+    handler: listExtensions,
+  }),
+  endpoint({
+    id: 'extensions',
+    methods: ['GET', 'HEAD'],
+    path: '/v2/<name>/_oci/ext/discover',
+    needs: 'metadata/read',
+    handler: listExtensions,
+  }),
   endpoint({ id: 'token', methods: ['GET', 'POST'], path: '/acr/oauth2/token', needs: 'none', handler: issueToken }),
   endpoint({ id: 'token', methods: ['GET', 'POST'], path: '/oauth2/token', needs: 'none', handler: issueToken }),
   endpoint({
@@ -122,6 +139,69 @@ export const endpoints: readonly Endpoint[] = [
     path: '/acr/v1/<name>/_tags',
     needs: 'metadata/read',
     handler: listAcrTags,
+  }),
+  endpoint({
+    id: 'acr-tag',
+    methods: ['GET'],
+    path: '/acr/v1/<name>/_tags/<tag>',
+    needs: 'metadata/read',
+    handler: getAcrTag,
+  }),
+  endpoint({
+    id: 'acr-tag',
+    methods: ['PATCH'],
+    path: '/acr/v1/<name>/_tags/<tag>',
+    needs: 'metadata/write',
+    handler: changeAcrTag,
+  }),
+  endpoint({
+    id: 'acr-tag',
+    methods: ['DELETE'],
+    path: '/acr/v1/<name>/_tags/<tag>',
+    needs: 'content/delete',
+    handler: deleteAcrTag,
+  }),
+  endpoint({
+    id: 'acr-manifests',
+    methods: ['GET'],
+    path: '/acr/v1/<name>/_manifests',
+    needs: 'metadata/read',
+    handler: listAcrManifests,
+  }),
+  endpoint({
+    id: 'acr-manifest',
+    methods: ['GET'],
+    path: '/acr/v1/<name>/_manifests/<digest>',
+    needs: 'metadata/read',
+    handler: getAcrManifest,
+  }),
+  endpoint({
+    id: 'acr-manifest',
+    methods: ['PATCH'],
+    path: '/acr/v1/<name>/_manifests/<digest>',
+    needs: 'metadata/write',
+    handler: changeAcrManifest,
+  }),
+  endpoint({
+    id: 'acr-repository',
+    methods: ['GET'],
+    path: '/acr/v1/<name>',
+    needs: 'metadata/read',
+    handler: getRepository,
+  }),
+  endpoint({
+    id: 'acr-repository',
+    methods: ['PATCH'],
+    path: '/acr/v1/<name>',
+    needs: 'metadata/write',
+    handler: changeRepository,
+  }),
+  endpoint({
+    id: 'acr-repository',
+    methods: ['DELETE'],
+    path: '/acr/v1/<name>',
+    needs: 'content/delete',
+    handler: deleteRepository,
   }),
   endpoint({
     id: 'gateway-messages',

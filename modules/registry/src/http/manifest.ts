@@ -6,6 +6,7 @@ import { isDigest, parseTag, type Reference, type RepositoryName, type Tag } fro
 import { answerBytes, answerEmpty, type Headers } from './answer.ts';
 import { etagOf, isUnmodified } from './conditional.ts';
 import type { Exchange } from './exchange.ts';
+import { refuseUnreadable } from './lock.ts';
 import { readBody } from './request-body.ts';
 
 interface ManifestParameters {
@@ -17,6 +18,7 @@ interface ManifestParameters {
 export async function getManifest(exchange: Exchange, { name, reference }: ManifestParameters): Promise<void> {
   const { request, response, store } = exchange;
   const manifest = (await store.findManifest(name, reference)) ?? refuse(reference);
+  for (const locked of [reference, manifest.digest]) refuseUnreadable(store, name, locked);
   const etag = etagOf(manifest.digest);
   const headers: Headers = {
     'Docker-Content-Digest': manifest.digest,
@@ -28,7 +30,7 @@ export async function getManifest(exchange: Exchange, { name, reference }: Manif
   else answerBytes(response, 200, manifest.bytes, { ...headers, 'Content-Type': manifest.mediaType });
 }
 
-/** [end-7a] Stores a manifest under a tag or its digest · [end-7b] under its digest and the tags of `?tag=`. */
+/** [end-7a] Stores a manifest under a tag or its digest · [end-7b] under its digest and all tags of `?tag=` or none. */
 export async function putManifest(exchange: Exchange, { name, reference }: ManifestParameters): Promise<void> {
   const { request, response, store } = exchange;
   const tags = isDigest(reference) ? tagsIn(exchange.query) : [reference];
@@ -40,9 +42,8 @@ export async function putManifest(exchange: Exchange, { name, reference }: Manif
   }
   const { subject } = parseManifest(bytes, mediaType);
   const manifest = { digest, mediaType, bytes };
-  const [first, ...others] = tags;
-  await store.local.putManifest(name, manifest, first === undefined ? {} : { tag: first });
-  for (const tag of others) await store.local.putManifest(name, manifest, { tag });
+  const [tag, ...moreTags] = tags;
+  await store.local.putManifest(name, manifest, tag === undefined ? {} : { tag, moreTags });
   answerEmpty(response, 201, {
     Location: `/v2/${name}/manifests/${digest}`,
     'Docker-Content-Digest': digest,
@@ -62,7 +63,7 @@ export async function deleteManifest(exchange: Exchange, { name, reference }: Ma
 }
 
 function tagsIn(query: URLSearchParams): Tag[] {
-  return query.getAll('tag').map((text) => {
+  return [...new Set(query.getAll('tag'))].map((text) => {
     const tag = parseTag(text);
     if (!tag) throw new RegistryError('TAG_INVALID', { detail: { value: text } });
     return tag;

@@ -21,14 +21,16 @@ export async function tryMount(exchange: Exchange, name: RepositoryName): Promis
 
 async function findHolder({ query, store, access }: Exchange, digest: Digest): Promise<RepositoryName | undefined> {
   const holds = async (repository: RepositoryName): Promise<boolean> =>
-    access?.allows(repository, 'content/read') === true && (await store.statBlob(repository, digest)) !== undefined;
+    access?.allows(repository, 'content/read') === true &&
+    store.locks.of(repository).readEnabled &&
+    (await store.statBlob(repository, digest)) !== undefined;
   const from = query.get('from');
   if (from !== null) {
     const repository = parseRepositoryName(from);
     return repository !== undefined && (await holds(repository)) ? repository : undefined;
   }
   let visited = 0;
-  for await (const repository of store.listRepositories()) {
+  for await (const { name: repository } of store.describeRepositories()) {
     if (await holds(repository)) return repository;
     visited += 1;
     if (visited === anonymousMountLimit) break;

@@ -1,5 +1,5 @@
 import type { Log } from '../status/log.ts';
-import { isWrite, type Endpoint } from './endpoint.ts';
+import { isWrite } from './endpoint.ts';
 import type { Exchange } from './exchange.ts';
 import type { FoundMatch, Match } from './router.ts';
 
@@ -43,18 +43,22 @@ export function observe(exchange: Exchange, match: Match, onEnd: (sample: Reques
   return step;
 }
 
-/** Whether an audit log has to tell of it: everything that changes content, and every login. */
-export function isAudited(endpoint: Endpoint): boolean {
-  return isWrite(endpoint.needs) || endpoint.id === 'token';
+/**
+ * Whether an audit log has to tell of it: everything that changes content, every login, and credentials that were
+ * refused. A request without any, refused, is only how a client asks where to log in.
+ */
+export function isAudited({ request }: Exchange, { endpoint }: FoundMatch, status: number): boolean {
+  const isRefused = status === 403 || (status === 401 && request.headers.authorization !== undefined);
+  return isWrite(endpoint.needs) || endpoint.id === 'token' || isRefused;
 }
 
-/** One line a write or login, refused ones included: who did what to which image, from where. */
+/** One line for each of them: who did, or tried, what to which image, from where. */
 export function audit(log: Log, exchange: Exchange, { endpoint, raw }: FoundMatch, status: number): void {
   log.info('Audit', {
     principal: exchange.principal ?? 'anonymous',
     action: endpoint.id === 'token' ? 'login' : `${exchange.request.method ?? ''} ${endpoint.needs}`,
     repository: raw['name'],
-    reference: raw['reference'] ?? raw['digest'] ?? raw['upload'],
+    reference: raw['reference'] ?? raw['tag'] ?? raw['digest'] ?? raw['upload'],
     client: exchange.origin.address,
     status,
   });

@@ -1,6 +1,6 @@
 import { RegistryError } from '../errors.ts';
 import { parseDigest } from '../oci/digest.ts';
-import { parseReference, parseRepositoryName } from '../oci/names.ts';
+import { parseReference, parseRepositoryName, parseTag } from '../oci/names.ts';
 import type { PathParameters } from './endpoint.ts';
 
 /** Throws NAME_INVALID, DIGEST_INVALID, TAG_INVALID or BLOB_UPLOAD_UNKNOWN; what comes back fits its grammar. */
@@ -14,6 +14,7 @@ export function parseParameters(raw: Readonly<Record<string, string>>): PathPara
       parsed.reference =
         parseReference(text) ?? (text.includes(':') ? refuseDigest(encoded) : refuse('TAG_INVALID', encoded));
     }
+    if (key === 'tag') parsed.tag = parseTag(text) ?? refuse('TAG_INVALID', encoded);
     if (key === 'registry') parsed.registry = registryShape.test(text) ? text : refuse('NAME_INVALID', encoded);
     if (key === 'upload') parsed.upload = uploadShape.test(text) ? text : refuse('BLOB_UPLOAD_UNKNOWN', encoded);
   }

@@ -18,7 +18,8 @@ interface ReferrersParameters {
 export async function listReferrers(exchange: Exchange, { name, digest }: ReferrersParameters): Promise<void> {
   const { query, response, store } = exchange;
   const { limit, after } = pageRequestIn(query);
-  const artifactType = query.get('artifactType') ?? undefined;
+  // A media type has no space: it was a plus that nobody encoded.
+  const artifactType = query.get('artifactType')?.replaceAll(' ', '+');
   const manifests: Descriptor[] = [];
   let more = false;
   let sizeBytes = 0;

@@ -9,7 +9,8 @@ export async function listTags(exchange: Exchange, { name }: { readonly name: Re
   const { query, response, store } = exchange;
   const { limit, after } = pageRequestIn(query);
   if (!(await store.hasRepository(name))) throw new RegistryError('NAME_UNKNOWN', { detail: { name } });
-  const { rows, more } = await takePage(store.listTags(name, after === undefined ? {} : { after }), limit);
+  const entries = store.listTags(name, after === undefined ? {} : { after });
+  const { rows, more } = await takePage(entries, limit, ({ tag }) => store.locks.of(name, tag).listEnabled);
   const tags = rows.map((row) => row.tag);
   const last = tags.at(-1);
   const link = more && last !== undefined ? nextLink(`/v2/${name}/tags/list`, { n: limit, last }) : {};

@@ -117,6 +117,8 @@ function sessionHeaders(name: RepositoryName, { id, offset }: UploadSession): He
     // An empty session has no last byte; clients of distribution expect `0-0`.
     Range: `0-${Math.max(0, offset - 1)}`,
     'Docker-Upload-UUID': id,
+    // Nobody has to gather more than a byte before sending it.
+    'OCI-Chunk-Min-Length': 1,
   };
 }
 

@@ -21,11 +21,6 @@ const notYet: readonly NotYet[] = [
     message: 'rates by time of day have no effect in this version; bytesPerSecond holds all day',
   },
   {
-    path: '/garbageCollection',
-    asked: (document) => property(document, 'garbageCollection').value !== undefined,
-    message: 'nothing is collected in this version',
-  },
-  {
     path: '/notificationsList',
     asked: (document) => entriesOf(document, 'notificationsList').length > 0,
     message: 'no notifications are sent in this version',

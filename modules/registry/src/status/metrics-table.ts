@@ -29,6 +29,8 @@ export const metricsTable = {
   storageUsed: gauge('storage_used_bytes', [], 'Bytes this registry stores'),
   storageFree: gauge('storage_free_bytes', [], 'Bytes free on the data volume'),
   storageQuota: gauge('storage_quota_bytes', [], 'Configured limit; 0: none'),
+  collections: counter('garbage_collections_total', ['result'], 'Garbage collections ended, by Succeeded or Failed'),
+  collectedBytes: counter('garbage_collected_bytes_total', [], 'Bytes that garbage collections freed'),
   residentMemory: row('gauge', 'process_resident_memory_bytes', [], 'Memory of the process'),
   heapUsed: row('gauge', 'nodejs_heap_size_used_bytes', [], 'Part of it in JavaScript objects'),
   cpuSeconds: row('counter', 'process_cpu_seconds_total', [], 'Processor time, user and system'),

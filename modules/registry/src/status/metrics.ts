@@ -28,6 +28,8 @@ export interface Metrics {
   /** Call it on every change of the sync status; passes are counted by their end times. */
   observeSync(status: SyncStatus): void;
   observeStorage(storage: StorageFacts): void;
+  /** A garbage collection ended; `freedBytes` undefined: it failed. */
+  observeCollection(freedBytes: number | undefined): void;
   /** Prometheus text format 0.0.4. */
   render(): Promise<string>;
   readonly contentType: string;
@@ -73,6 +75,8 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
   const storageUsed = gauge('storageUsed');
   const storageFree = gauge('storageFree');
   const storageQuota = gauge('storageQuota');
+  const collections = counter('collections');
+  const collectedBytes = counter('collectedBytes');
   const residentMemory = gauge('residentMemory');
   const heapUsed = gauge('heapUsed');
   const cpuSeconds = counter('cpuSeconds');
@@ -128,6 +132,11 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
       storageUsed.set(usedBytes);
       storageFree.set(freeBytes);
       storageQuota.set(quotaBytes);
+    },
+
+    observeCollection(freedBytes) {
+      collections.inc({ result: freedBytes === undefined ? 'Failed' : 'Succeeded' });
+      collectedBytes.inc(freedBytes ?? 0);
     },
 
     render() {

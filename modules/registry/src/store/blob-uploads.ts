@@ -4,7 +4,7 @@ import { algorithmOf, type DigestAlgorithm } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { ImageTarget } from '../oci/registry.ts';
 import { appendToFile } from './append-file.ts';
-import { fileSize, removeFile } from './durable-files.ts';
+import { fileSize, fileTime, removeFile } from './durable-files.ts';
 import { blobPath, blobUploadId, isSessionId, uploadPath } from './layout.ts';
 import { placeBlob, presentBlob, type BlobPlace } from './place-blob.ts';
 import type { UploadRow } from './rows.ts';
@@ -25,6 +25,13 @@ export interface BlobUploads {
    * that one commits, cancels or releases. The bytes of a blob that is here already are not taken again.
    */
   readonly beginBlob: ImageTarget['beginBlob'];
+  /** Keeps `beginBlob` from this upload until the result is called; undefined while somebody has it. */
+  tryTake(id: string): (() => void) | undefined;
+  /**
+   * Discards the upload when nobody has it and nothing came since `before`; the bytes that frees.
+   * A dry run only says so.
+   */
+  abandon(id: string, before: Date, dryRun: boolean): Promise<number | undefined>;
   /** Stops appends, keeping what arrived; waits for commits. */
   close(): Promise<void>;
 }
@@ -65,6 +72,26 @@ export function createBlobUploads(options: BlobUploadsOptions): BlobUploads {
       } catch (error) {
         endTurn();
         throw asStorageError(error);
+      }
+    },
+
+    tryTake: (id) => turns.tryTake(id),
+
+    async abandon(id, before, dryRun) {
+      if ((await lastActivity(id)) > before) return undefined;
+      const endTurn = turns.tryTake(id);
+      if (!endTurn) return undefined;
+      try {
+        const progress = await resume(id);
+        if (!progress || progress.isBusy || progress.isOver) return undefined;
+        return await run(progress, async () => {
+          // asked again, now that nobody can add to it
+          const freedBytes = (await lastActivity(id)) <= before ? progress.offset : undefined;
+          if (freedBytes !== undefined && !dryRun) await discard(progress);
+          return freedBytes;
+        });
+      } finally {
+        endTurn();
       }
     },
 
@@ -146,6 +173,12 @@ export function createBlobUploads(options: BlobUploadsOptions): BlobUploads {
       cancel: () => run(progress, () => discard(progress)).then(endTurn),
       release: () => Promise.resolve().then(endTurn),
     };
+  }
+
+  /** Of bytes that arrived; of its begin when none did. */
+  async function lastActivity(id: string): Promise<Date> {
+    const changed = await fileTime(uploadPath(directory, id));
+    return changed ?? new Date(tables.upload.getSync(id)?.started ?? 0);
   }
 
   async function discard(progress: Progress): Promise<void> {

@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { digestFrom, startHash, type Digest, type DigestAlgorithm } from '../oci/digest.ts';
@@ -8,8 +8,17 @@ const readBytes = 1024 * 1024;
 
 /** The length of the file in bytes; undefined where there is none. */
 export async function fileSize(path: string): Promise<number | undefined> {
+  return (await statFile(path))?.size;
+}
+
+/** When the file's content last changed; undefined where there is none. */
+export async function fileTime(path: string): Promise<Date | undefined> {
+  return (await statFile(path))?.mtime;
+}
+
+async function statFile(path: string): Promise<Stats | undefined> {
   try {
-    return (await stat(path)).size;
+    return await stat(path);
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return undefined;
     throw error;

@@ -4,8 +4,12 @@ import type { Descriptor, Manifest } from '../oci/manifest.ts';
 import type { RepositoryName, Tag } from '../oci/names.ts';
 import type { StoredManifest } from '../oci/registry.ts';
 import type { Transaction } from './group-commit.ts';
-import { keyWithin, referrerKey } from './layout.ts';
-import type { RepositoryRow, TagRow } from './rows.ts';
+import { keyWithin, relationKey, suspectKey } from './layout.ts';
+import { forgetLock, refuseLocked } from './locks.ts';
+import { addReferences, dropReferences } from './references.ts';
+import { countInRepository } from './repository-row.ts';
+import type { TagRow } from './rows.ts';
+import { addSuspect, clearSuspect, renewSuspect } from './suspects.ts';
 
 /** Who writes, and whether the parent is to hear of it. */
 export interface Author {
@@ -13,32 +17,11 @@ export interface Author {
   readonly carried: boolean;
 }
 
-/** Makes a blob that is in its place on disk visible in `repository`. */
-export function linkBlob(write: Transaction, repository: RepositoryName, digest: Digest, sizeBytes: number): void {
-  const { blob, link } = write.tables;
-  if (!write.get(blob, digest)) {
-    write.put(blob, digest, { sizeBytes, added: write.now.toISOString() });
-    write.count({ blobs: 1, usedBytes: sizeBytes });
-  }
-  const key = keyWithin(repository, digest);
-  if (write.get(link, key)) return;
-  write.put(link, key, true);
-  countInRepository(write, repository, { blobs: 1 });
-}
-
-/** Takes the blob out of the repository; its bytes stay for garbage collection. */
-export function unlinkBlob(write: Transaction, repository: RepositoryName, digest: Digest): boolean {
-  const key = keyWithin(repository, digest);
-  if (!write.get(write.tables.link, key)) return false;
-  write.delete(write.tables.link, key);
-  countInRepository(write, repository, { blobs: -1 });
-  return true;
-}
-
 /**
  * Adds a manifest and points `tag` at it. A new manifest is journalled as one `push`, with its tag if it has one;
  * a known one as `tag`; what changes nothing is not journalled.
- * Throws MANIFEST_BLOB_UNKNOWN, with what is missing as detail.
+ * Throws MANIFEST_BLOB_UNKNOWN, with what is missing as detail; REGISTRY_DISALLOWED_OPERATION for a client's write to
+ * what is locked.
  */
 export function putManifest(
   write: Transaction,
@@ -48,6 +31,7 @@ export function putManifest(
   options: { readonly author: Author; readonly tag?: Tag; readonly absent?: readonly Digest[] },
 ): void {
   const { author, tag, absent = [] } = options;
+  if (isClient(author)) refuseLocked(write, 'write', repository, [stored.digest, tag]);
   const key = keyWithin(repository, stored.digest);
   const known = write.get(write.tables.manifest, key);
   const isNew = !known;
@@ -60,6 +44,10 @@ export function putManifest(
       throw new RegistryError('MANIFEST_BLOB_UNKNOWN', { detail: missing.map((digest) => ({ digest })) });
     }
     addManifest(write, repository, stored, content);
+    addReferences(write, repository, stored.digest, content);
+    if (tag === undefined) addSuspect(write, suspectKey('manifest', repository, stored.digest));
+  } else {
+    renewSuspect(write, suspectKey('manifest', repository, stored.digest));
   }
   const moved = tag !== undefined && pointTag(write, repository, tag, stored.digest, author.origin);
   if (!isNew && !moved) return;
@@ -67,7 +55,7 @@ export function putManifest(
   write.journal({ ...change, ...(tag !== undefined && { tag }), origin: author.origin }, author);
 }
 
-/** Deletes the manifest, every tag that points at it and what it says of its subject. */
+/** Deletes the manifest, every tag that points at it and what it says of its subject. Throws as `putManifest`. */
 export function deleteManifest(
   write: Transaction,
   repository: RepositoryName,
@@ -78,22 +66,31 @@ export function deleteManifest(
   const key = keyWithin(repository, digest);
   const row = write.get(manifest, key);
   if (!row) return false;
-  for (const name of write.get(tagged, key) ?? []) write.delete(tag, keyWithin(repository, name));
+  const tags = write.get(tagged, key) ?? [];
+  if (isClient(author)) refuseLocked(write, 'delete', repository, [digest, ...tags]);
+  for (const reference of [digest, ...tags]) forgetLock(write, repository, reference);
+  for (const name of tags) write.delete(tag, keyWithin(repository, name));
   write.delete(tagged, key);
-  if (row.subject) write.delete(referrer, referrerKey(repository, row.subject, digest));
+  if (row.subject) write.delete(referrer, relationKey(repository, row.subject, digest));
   write.delete(manifest, key);
+  clearSuspect(write, suspectKey('manifest', repository, digest));
+  dropReferences(write, repository, digest, row);
   write.count({ manifests: -1, usedBytes: -row.bytes.length });
-  countInRepository(write, repository, { manifests: -1 });
+  countInRepository(write, repository, { manifests: -1, tags: -tags.length });
   write.journal({ action: 'delete', repository, digest, origin: author.origin }, author);
   return true;
 }
 
+/** Throws as `putManifest`. */
 export function deleteTag(write: Transaction, repository: RepositoryName, tag: Tag, author: Author): boolean {
   const key = keyWithin(repository, tag);
   const row = write.get(write.tables.tag, key);
   if (!row) return false;
+  if (isClient(author)) refuseLocked(write, 'delete', repository, [tag]);
+  forgetLock(write, repository, tag);
   write.delete(write.tables.tag, key);
   forgetTag(write, repository, row.digest, tag);
+  countInRepository(write, repository, { tags: -1 });
   write.journal({ action: 'untag', repository, digest: row.digest, tag, origin: author.origin }, author);
   return true;
 }
@@ -132,7 +129,7 @@ function addManifest(
   });
   if (subject) {
     const descriptor = { mediaType, digest, size: bytes.length, ...kind, ...(annotations && { annotations }) };
-    write.put(write.tables.referrer, referrerKey(repository, subject.digest, digest), descriptor);
+    write.put(write.tables.referrer, relationKey(repository, subject.digest, digest), descriptor);
   }
   write.count({ manifests: 1, usedBytes: bytes.length });
   countInRepository(write, repository, { manifests: 1 });
@@ -152,37 +149,29 @@ function pointTag(
   const base = origin === 'parent' ? digest : old?.base;
   const moved = old?.digest !== digest;
   if (!moved && (origin === 'local' || (old.base === base && old.origin === origin))) return false;
-  const updated = moved ? write.now.toISOString() : old.updated;
-  write.put(tags, key, { digest, updated, origin, ...(base && { base }) });
+  const now = write.now.toISOString();
+  const [created, updated] = [old?.created ?? now, moved ? now : old.updated];
+  write.put(tags, key, { digest, created, updated, origin, ...(base && { base }) });
   if (!moved) return false;
   if (old) forgetTag(write, repository, old.digest, tag);
   const manifestKey = keyWithin(repository, digest);
   write.put(tagged, manifestKey, [...(write.get(tagged, manifestKey) ?? []), tag]);
+  countInRepository(write, repository, { tags: old ? 0 : 1 });
   return true;
 }
 
 function forgetTag(write: Transaction, repository: RepositoryName, digest: Digest, tag: Tag): void {
   const key = keyWithin(repository, digest);
   const others = (write.get(write.tables.tagged, key) ?? []).filter((other) => other !== tag);
-  if (others.length > 0) write.put(write.tables.tagged, key, others);
-  else write.delete(write.tables.tagged, key);
+  if (others.length > 0) {
+    write.put(write.tables.tagged, key, others);
+  } else {
+    write.delete(write.tables.tagged, key);
+    addSuspect(write, suspectKey('manifest', repository, digest));
+  }
 }
 
-/** A repository begins with its first blob or manifest and ends with its last. */
-function countInRepository(
-  write: Transaction,
-  repository: RepositoryName,
-  { manifests = 0, blobs = 0 }: Partial<RepositoryRow>,
-): void {
-  const table = write.tables.repository;
-  const old = write.get(table, repository);
-  const row = {
-    created: old?.created ?? write.now.toISOString(),
-    manifests: (old?.manifests ?? 0) + manifests,
-    blobs: (old?.blobs ?? 0) + blobs,
-  };
-  const isEmpty = row.manifests === 0 && row.blobs === 0;
-  if (isEmpty) write.delete(table, repository);
-  else write.put(table, repository, row);
-  write.count({ repositories: (isEmpty ? 0 : 1) - (old ? 1 : 0) });
+/** Locks are there for clients; a replica follows its parent. */
+function isClient({ origin }: Author): boolean {
+  return origin === 'local';
 }

@@ -3,7 +3,8 @@ import { addAbortSignal } from 'node:stream';
 import { algorithmOf, digestOf, type Digest } from '../oci/digest.ts';
 import { isDigest, type RepositoryName, type Tag } from '../oci/names.ts';
 import type { Log } from '../status/log.ts';
-import { blobPath, idOf, keyWithin, rangeWithin, referrerRange, type Tables } from './layout.ts';
+import { fallbackReferrers } from './fallback-referrers.ts';
+import { blobPath, idOf, keyWithin, rangeWithin, relationRange, type Tables } from './layout.ts';
 import { hasCode } from './storage-error.ts';
 import type { Store } from './store.ts';
 
@@ -13,7 +14,6 @@ export type ImageReader = Pick<
   | 'listTags'
   | 'listReferrers'
   | 'resolveTag'
-  | 'describeTag'
   | 'findManifest'
   | 'hasRepository'
   | 'statBlob'
@@ -25,13 +25,15 @@ export interface ImageReaderOptions {
   readonly directory: string;
   readonly tables: Tables;
   readonly log: Log;
+  /** Called before it is told that a blob is here: who asks may rely on it instead of sending it. */
+  readonly renewLink: (repository: RepositoryName, digest: Digest) => Promise<void>;
 }
 
 /** Large reads: a default stream of 64 KB costs twice the processor time a byte. */
 const readAheadBytes = 512 * 1024;
 
 /** Everything that is only read. Reads never wait for writers. */
-export function createImageReader({ directory, tables, log }: ImageReaderOptions): ImageReader {
+export function createImageReader({ directory, tables, log, renewLink }: ImageReaderOptions): ImageReader {
   return {
     /** Those with a manifest; one that holds only blobs exists, but there is nothing to pull from it. */
     async *listRepositories({ after = '', signal } = {}) {
@@ -48,16 +50,19 @@ export function createImageReader({ directory, tables, log }: ImageReaderOptions
     },
 
     async *listReferrers(repository, subject, { signal } = {}) {
-      yield* tables.referrer.values({ ...referrerRange(repository, subject), ...(signal && { signal }) });
+      const others = fallbackReferrers(tables, repository, subject);
+      const range = relationRange(repository, subject);
+      for await (const referrer of tables.referrer.values({ ...range, ...(signal && { signal }) })) {
+        for (let next = others[0]; next && next.digest < referrer.digest; next = others[0]) {
+          others.shift();
+          yield next;
+        }
+        yield referrer;
+      }
+      yield* others;
     },
 
     resolveTag: (repository, tag) => answer(() => tables.tag.getSync(keyWithin(repository, tag))?.digest),
-
-    describeTag: (repository, tag) =>
-      answer(() => {
-        const row = tables.tag.getSync(keyWithin(repository, tag));
-        return row && { digest: row.digest, updated: new Date(row.updated), origin: row.origin, base: row.base };
-      }),
 
     /** A manifest whose bytes have another digest is damaged: it is told, and as good as not there. */
     findManifest: (repository, reference) =>
@@ -73,15 +78,15 @@ export function createImageReader({ directory, tables, log }: ImageReaderOptions
 
     hasRepository: (repository) => answer(() => tables.repository.getSync(repository) !== undefined),
 
-    statBlob: (repository, digest) =>
-      answer(() => {
-        const size = sizeOf(repository, digest);
-        return size === undefined ? undefined : { size };
-      }),
+    async statBlob(repository, digest) {
+      await renewLink(repository, digest);
+      const size = sizeOf(repository, digest);
+      return size === undefined ? undefined : { size };
+    },
 
     async openBlob(repository, digest) {
       const size = sizeOf(repository, digest);
-      const file = size === undefined ? undefined : await openFile(digest);
+      const file = size === undefined ? undefined : await openFile(repository, digest);
       if (size === undefined || !file) return undefined;
       return {
         size,
@@ -92,7 +97,7 @@ export function createImageReader({ directory, tables, log }: ImageReaderOptions
 
     async readBlob(repository, digest, { offset = 0, signal } = {}) {
       signal?.throwIfAborted();
-      const file = sizeOf(repository, digest) === undefined ? undefined : await openFile(digest);
+      const file = sizeOf(repository, digest) === undefined ? undefined : await openFile(repository, digest);
       if (!file) return undefined;
       const content = file.createReadStream({ start: offset, highWaterMark: readAheadBytes });
       return signal ? addAbortSignal(signal, content) : content;
@@ -105,12 +110,13 @@ export function createImageReader({ directory, tables, log }: ImageReaderOptions
     return isLinked ? tables.blob.getSync(digest)?.sizeBytes : undefined;
   }
 
-  async function openFile(digest: Digest): Promise<FileHandle | undefined> {
+  /** An open file outlives its removal: who has begun to pull a blob gets all of it. */
+  async function openFile(repository: RepositoryName, digest: Digest): Promise<FileHandle | undefined> {
     try {
       return await open(blobPath(directory, digest));
     } catch (error) {
       if (!hasCode(error, 'ENOENT')) throw error;
-      log.error('a blob of the index is not on the disk', { digest });
+      if (sizeOf(repository, digest) !== undefined) log.error('a blob of the index is not on the disk', { digest });
       return undefined;
     }
   }

@@ -2,9 +2,11 @@ import { RegistryError } from '../errors.ts';
 import { algorithmOf, digestOf } from '../oci/digest.ts';
 import { manifestBytesLimit, parseManifest } from '../oci/manifest.ts';
 import type { ImageTarget } from '../oci/registry.ts';
+import { linkBlob } from './blob-links.ts';
 import type { GroupCommit } from './group-commit.ts';
-import { deleteManifest, deleteTag, linkBlob, putManifest, type Author } from './image-changes.ts';
+import { deleteManifest, deleteTag, putManifest, type Author } from './image-changes.ts';
 import type { ImageReader } from './image-reader.ts';
+import type { StoreTarget } from './store.ts';
 
 export interface ImageTargetOptions {
   readonly commit: GroupCommit;
@@ -15,7 +17,7 @@ export interface ImageTargetOptions {
 }
 
 /** The store as something to write to, on behalf of `author`. */
-export function createImageTarget({ commit, reader, beginBlob, author }: ImageTargetOptions): ImageTarget {
+export function createImageTarget({ commit, reader, beginBlob, author }: ImageTargetOptions): StoreTarget {
   return {
     async hasManifest(repository, digest) {
       return (await reader.findManifest(repository, digest)) !== undefined;
@@ -34,7 +36,7 @@ export function createImageTarget({ commit, reader, beginBlob, author }: ImageTa
 
     beginBlob,
 
-    async putManifest(repository, manifest, { tag, absent } = {}) {
+    async putManifest(repository, manifest, { tag, moreTags = [], absent } = {}) {
       const { digest, bytes, mediaType } = manifest;
       if (bytes.length > manifestBytesLimit) {
         throw new RegistryError('MANIFEST_TOO_LARGE', { detail: { limitBytes: manifestBytesLimit } });
@@ -45,11 +47,13 @@ export function createImageTarget({ commit, reader, beginBlob, author }: ImageTa
       }
       const content = parseManifest(bytes, mediaType);
       await commit.transact((write) => {
-        putManifest(write, repository, manifest, content, {
-          author: author(),
-          ...(tag !== undefined && { tag }),
-          ...(absent && { absent }),
-        });
+        for (const one of [tag, ...moreTags]) {
+          putManifest(write, repository, manifest, content, {
+            author: author(),
+            ...(one !== undefined && { tag: one }),
+            ...(absent && { absent }),
+          });
+        }
       });
     },
 

@@ -1,13 +1,17 @@
 /**
  * <data>/
  * ├── index/          LevelDB, one sublevel a row; changed only by batch
- * │   ├── repository  <name>                          -> created, number of manifests and of linked blobs
+ * │   ├── repository  <name>                          -> created, updated, number of manifests, tags and linked blobs
  * │   ├── manifest    <name> NUL <digest>             -> media type, added, subject?, artifactType?, bytes
- * │   ├── tag         <name> NUL <tag>                -> digest, updated, origin local|parent, base digest
+ * │   ├── tag         <name> NUL <tag>                -> digest, created, updated, origin local|parent, base digest
  * │   ├── tagged      <name> NUL <digest>             -> the tags that point at this manifest
  * │   ├── link        <name> NUL <digest>             -> this blob may be seen in this repository
+ * │   ├── holder      <digest> NUL <name>             -> the same, the other way round
+ * │   ├── needed      <name> NUL <digest> NUL <digest of a manifest> -> which refers to that blob or child
  * │   ├── referrer    <name> NUL <subject> NUL <digest> -> descriptor
+ * │   ├── lock        <name> NUL [<tag or digest>]    -> attributes; only where something is not allowed
  * │   ├── blob        <digest>                        -> size, added
+ * │   ├── suspect     manifest|link|blob NUL <its key> -> since when it may be that nothing needs it
  * │   ├── upload      <id>                            -> repository, started, digest?
  * │   ├── journal     <sequence>                      -> what changed: push, tag, untag, delete
  * │   ├── outbox      <sequence of the journal>       -> what is still to be carried to the parent
@@ -21,9 +25,10 @@ import { join } from 'node:path';
 import type { AbstractLevel, AbstractSublevel } from 'abstract-level';
 import { algorithmOf, encodedOf, type Digest } from '../oci/digest.ts';
 import type { Descriptor } from '../oci/manifest.ts';
-import type { RepositoryName, Tag } from '../oci/names.ts';
+import type { Reference, RepositoryName, Tag } from '../oci/names.ts';
+import type { Attributes } from './attributes.ts';
 import { manifestEncoding } from './manifest-encoding.ts';
-import type { BlobRow, ChangeRow, ManifestRow, RepositoryRow, TagRow, UploadRow } from './rows.ts';
+import type { BlobRow, ChangeRow, ManifestRow, RepositoryRow, SuspectRow, TagRow, UploadRow } from './rows.ts';
 
 type Format = string | Buffer | Uint8Array;
 /** Any LevelDB of the `level` family: `level` on disk, `memory-level` in tests. */
@@ -39,8 +44,12 @@ export function openTables(index: Index) {
     tag: json<TagRow>('tag'),
     tagged: json<readonly Tag[]>('tagged'),
     link: json<true>('link'),
+    holder: json<true>('holder'),
+    needed: json<true>('needed'),
     referrer: json<Descriptor>('referrer'),
+    lock: json<Attributes>('lock'),
     blob: json<BlobRow>('blob'),
+    suspect: json<SuspectRow>('suspect'),
     upload: json<UploadRow>('upload'),
     journal: json<ChangeRow>('journal'),
     outbox: json<ChangeRow>('outbox'),
@@ -53,26 +62,62 @@ const separator = '\0';
 const afterSeparator = '\x01';
 
 /** The key of something within a repository: a manifest, a link (digest), a tag. */
-export function keyWithin(repository: RepositoryName, id: Digest | Tag): string {
+export function keyWithin(repository: RepositoryName, id: Reference): string {
   return `${repository}${separator}${id}`;
 }
 
-/** All keys of a repository, or those after `after`, which need not exist. */
+/** The key of a lock on the repository itself, or on something within it. */
+export function lockKey(repository: RepositoryName, reference: Reference | undefined): string {
+  return `${repository}${separator}${reference ?? ''}`;
+}
+
+/** All keys within a repository, or those after `after`, which need not exist. */
 export function rangeWithin(repository: RepositoryName, after = ''): { gt: string; lt: string } {
   return { gt: `${repository}${separator}${after}`, lt: `${repository}${afterSeparator}` };
 }
 
-/** The last part of a key: the tag or digest. */
+/** The last part of a key: a tag, a digest, of a holder its repository. */
 export function idOf(key: string): string {
   return key.slice(key.lastIndexOf(separator) + 1);
 }
 
-export function referrerKey(repository: RepositoryName, subject: Digest, referrer: Digest): string {
-  return `${repository}${separator}${subject}${separator}${referrer}`;
+/** What manifest `from` says of `to`: that it is its subject (referrer), or a part of it (needed). */
+export function relationKey(repository: RepositoryName, to: Digest, from: Digest): string {
+  return `${repository}${separator}${to}${separator}${from}`;
 }
 
-export function referrerRange(repository: RepositoryName, subject: Digest): { gt: string; lt: string } {
-  const prefix = `${repository}${separator}${subject}`;
+export function relationRange(repository: RepositoryName, to: Digest): { gt: string; lt: string } {
+  return rangeUnder(keyWithin(repository, to));
+}
+
+export function holderKey(digest: Digest, repository: RepositoryName): string {
+  return `${digest}${separator}${repository}`;
+}
+
+export function holderRange(digest: Digest): { gt: string; lt: string } {
+  return rangeUnder(digest);
+}
+
+export type SuspectKind = 'manifest' | 'link' | 'blob';
+
+export function suspectKey(kind: 'manifest' | 'link', repository: RepositoryName, digest: Digest): string {
+  return `${kind}${separator}${keyWithin(repository, digest)}`;
+}
+
+export function blobSuspectKey(digest: Digest): string {
+  return `blob${separator}${digest}`;
+}
+
+export function suspectRange(kind: SuspectKind): { gt: string; lt: string } {
+  return rangeUnder(kind);
+}
+
+/** The repository in a suspect's key; a blob has none. */
+export function suspectRepositoryOf(key: string): RepositoryName {
+  return key.slice(key.indexOf(separator) + 1, key.lastIndexOf(separator)) as RepositoryName;
+}
+
+function rangeUnder(prefix: string): { gt: string; lt: string } {
   return { gt: `${prefix}${separator}`, lt: `${prefix}${afterSeparator}` };
 }
 

@@ -3,17 +3,23 @@ import { Level } from 'level';
 import { RegistryError } from '../errors.ts';
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
+import { unlinkBlob } from './blob-links.ts';
 import { createBlobUploads } from './blob-uploads.ts';
 import { createJournal, createOutbox } from './changes.ts';
+import { collectGarbage } from './collect-garbage.ts';
 import { makeDirectory } from './durable-files.ts';
 import { openGroupCommit } from './group-commit.ts';
-import { unlinkBlob, type Author } from './image-changes.ts';
+import { createDescriptions } from './descriptions.ts';
+import type { Author } from './image-changes.ts';
 import { createImageReader } from './image-reader.ts';
 import { createImageTarget } from './image-target.ts';
 import { blobsDirectory, indexDirectory, openTables, recordKey, uploadsDirectory, type Index } from './layout.ts';
+import { createLocks, refuseAnyLocked } from './locks.ts';
 import { removeRepository } from './remove-repository.ts';
 import { hasCode } from './storage-error.ts';
-import type { Store } from './store.ts';
+import type { Collected, CollectGarbage, Store } from './store.ts';
+import { createLinkRenewal } from './suspects.ts';
+import { createTurns } from './turns.ts';
 
 export interface OpenStoreOptions {
   /** The data volume; created where it is missing. */
@@ -39,18 +45,39 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   await openIndex(index, directory);
   const tables = openTables(index);
   const commit = await openGroupCommit({ index, tables, clock, log });
-  const reader = createImageReader({ directory, tables, log });
-  const uploads = createBlobUploads({ directory, tables, commit, ensureRoom });
+  const reader = createImageReader({
+    ...{ directory, tables, log },
+    renewLink: createLinkRenewal({ tables, commit, clock }),
+  });
+  const places = createTurns();
+  const uploads = createBlobUploads({ directory, tables, commit, places, ensureRoom });
   const { beginBlob } = uploads;
+  const closing = new AbortController();
+  const collections = new Set<Promise<unknown>>();
   const fromParent: Author = { origin: 'parent', carried: false };
+  const fromClient = (): Author => ({ origin: 'local', carried: carries() });
 
   return {
     ...reader,
-    local: createImageTarget({ commit, reader, beginBlob, author: () => ({ origin: 'local', carried: carries() }) }),
+    ...createDescriptions({ tables }),
+    local: {
+      ...createImageTarget({ commit, reader, beginBlob, author: fromClient }),
+
+      async deleteBlob(repository, digest) {
+        await refuseAnyLocked({ tables, commit }, repository);
+        return commit.transact((write) => unlinkBlob(write, repository, digest));
+      },
+
+      async deleteRepository(repository) {
+        await refuseAnyLocked({ tables, commit }, repository);
+        return removeRepository({ tables, commit }, repository, fromClient());
+      },
+    },
     replica: createImageTarget({ commit, reader, beginBlob, author: () => fromParent }),
     uploads: uploads.sessions,
     journal: createJournal({ tables, commit, log }),
     outbox: createOutbox({ tables, commit, log }),
+    locks: createLocks({ tables, commit }),
 
     records: {
       get: (key) => tables.record.get(recordKey('fact', key)),
@@ -58,9 +85,11 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
       delete: (key) => commit.transact((write) => write.delete(tables.record, recordKey('fact', key))),
     },
 
-    deleteBlob: (repository, digest) => commit.transact((write) => unlinkBlob(write, repository, digest)),
+    async deleteRepository(repository) {
+      return (await removeRepository({ tables, commit }, repository, fromParent)) !== undefined;
+    },
 
-    deleteRepository: (repository) => removeRepository({ tables, commit }, repository, fromParent),
+    collectGarbage: collect,
 
     get contents() {
       const { usedBytes, blobs, manifests, repositories } = commit.totals;
@@ -69,11 +98,25 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     freeBytes,
 
     async close() {
+      closing.abort(new RegistryError('UNAVAILABLE', { message: 'the store is closed' }));
+      await Promise.allSettled(collections);
       await uploads.close();
       await commit.close();
       await index.close();
     },
   };
+
+  async function collect(asked: CollectGarbage): Promise<Collected> {
+    const signal = AbortSignal.any([asked.signal, closing.signal]);
+    signal.throwIfAborted();
+    const collection = collectGarbage({ directory, tables, commit, clock, uploads, places }, { ...asked, signal });
+    collections.add(collection);
+    try {
+      return await collection;
+    } finally {
+      collections.delete(collection);
+    }
+  }
 
   async function freeBytes(): Promise<number> {
     const { bavail, bsize } = await statfs(directory);

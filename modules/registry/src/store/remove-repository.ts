@@ -1,34 +1,40 @@
 import type { Digest } from '../oci/digest.ts';
-import type { RepositoryName } from '../oci/names.ts';
+import type { RepositoryName, Tag } from '../oci/names.ts';
+import { unlinkBlob } from './blob-links.ts';
 import type { GroupCommit, Transaction } from './group-commit.ts';
-import { deleteManifest, unlinkBlob, type Author } from './image-changes.ts';
-import { idOf, rangeWithin, type Tables } from './layout.ts';
+import { deleteManifest, type Author } from './image-changes.ts';
+import { idOf, keyWithin, rangeWithin, type Tables } from './layout.ts';
+import type { RemovedContent } from './store.ts';
 
 const removedPerBatch = 100;
 
 /**
- * Takes a repository out by parts, so that a large one does not hold up other writers; false when there was none.
+ * Takes a repository out by parts, so that a large one does not hold up other writers; undefined when there was none.
  * What breaks off half-way is simply repeated.
  */
 export async function removeRepository(
   { tables, commit }: { readonly tables: Tables; readonly commit: GroupCommit },
   repository: RepositoryName,
   author: Author,
-): Promise<boolean> {
+): Promise<RemovedContent | undefined> {
   const range = { ...rangeWithin(repository), limit: removedPerBatch };
-  const manifests = await removeAll(
+  const manifests: Digest[] = [];
+  const tags: Tag[] = [];
+  await removeAll(
     () => tables.manifest.keys(range),
     (write, digest) => {
+      manifests.push(digest);
+      tags.push(...(write.get(tables.tagged, keyWithin(repository, digest)) ?? []));
       deleteManifest(write, repository, digest, author);
     },
   );
-  const links = await removeAll(
+  const hadLinks = await removeAll(
     () => tables.link.keys(range),
     (write, digest) => {
       unlinkBlob(write, repository, digest);
     },
   );
-  return manifests || links;
+  return manifests.length > 0 || hadLinks ? { manifests, tags } : undefined;
 
   async function removeAll(
     next: () => AsyncIterable<string>,

@@ -5,7 +5,9 @@ import type { Change } from './store.ts';
 /** What the index holds, as it is written: dates are ISO 8601 text. */
 export interface RepositoryRow {
   readonly created: string;
+  readonly updated: string;
   readonly manifests: number;
+  readonly tags: number;
   readonly blobs: number;
 }
 
@@ -19,6 +21,7 @@ export interface ManifestRow {
 
 export interface TagRow {
   readonly digest: Digest;
+  readonly created: string;
   readonly updated: string;
   readonly origin: 'local' | 'parent';
   readonly base?: Digest;
@@ -27,6 +30,12 @@ export interface TagRow {
 export interface BlobRow {
   readonly sizeBytes: number;
   readonly added: string;
+}
+
+export interface SuspectRow {
+  readonly since: string;
+  /** Another one at each new suspicion, so that a decision about an old one is not carried out. */
+  readonly mark: string;
 }
 
 export interface UploadRow {
@@ -52,9 +61,10 @@ export interface Totals {
   readonly blobs: number;
   readonly manifests: number;
   readonly repositories: number;
+  readonly locks: number;
   readonly outbox: number;
   /** The last sequence of the journal; it stays when the journal expires. */
   readonly head: number;
 }
 
-export const noTotals: Totals = { usedBytes: 0, blobs: 0, manifests: 0, repositories: 0, outbox: 0, head: 0 };
+export const noTotals: Totals = { usedBytes: 0, blobs: 0, manifests: 0, repositories: 0, locks: 0, outbox: 0, head: 0 };

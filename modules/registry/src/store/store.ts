@@ -1,6 +1,15 @@
 import type { Digest, DigestAlgorithm } from '../oci/digest.ts';
 import type { RepositoryName, Tag } from '../oci/names.ts';
-import type { BlobUpload, Cancellable, ImageSource, ImageTarget, TagEntry } from '../oci/registry.ts';
+import type {
+  BlobUpload,
+  ImageSource,
+  ImageTarget,
+  PutManifestOptions,
+  StoredManifest,
+  TagEntry,
+} from '../oci/registry.ts';
+import type { Descriptions, PageStart } from './descriptions.ts';
+import type { Locks } from './locks.ts';
 
 /**
  * What this registry holds. The only room that knows a LevelDB key or a blob path.
@@ -9,27 +18,30 @@ import type { BlobUpload, Cancellable, ImageSource, ImageTarget, TagEntry } from
  * a tag never points at something incomplete · a blob is seen in a repository only through its link ·
  * no operation costs more as the store grows.
  */
-export interface Store extends ImageSource {
-  /** Writes by clients: journalled and, while the registry carries pushes to a parent, put in the outbox. */
-  readonly local: ImageTarget;
-  /** Writes that came from the parent: journalled, never in the outbox. */
+export interface Store extends ImageSource, Descriptions {
+  /**
+   * Writes by clients: journalled and, while the registry carries pushes to a parent, put in the outbox.
+   * REGISTRY_DISALLOWED_OPERATION where they meet a lock.
+   */
+  readonly local: LocalTarget;
+  /** Writes that came from the parent: journalled, never in the outbox, and not held up by locks. */
   readonly replica: ImageTarget;
   readonly uploads: Uploads;
   readonly journal: Journal;
   readonly outbox: Outbox;
   readonly records: Records;
+  readonly locks: Locks;
 
   listRepositories(options?: PageStart): AsyncIterable<RepositoryName>;
   listTags(repository: RepositoryName, options?: PageStart): AsyncIterable<Required<TagEntry>>;
   hasRepository(repository: RepositoryName): Promise<boolean>;
-  describeTag(repository: RepositoryName, tag: Tag): Promise<TagRecord | undefined>;
   statBlob(repository: RepositoryName, digest: Digest): Promise<{ readonly size: number } | undefined>;
   /** For serving: random access without a stream's overhead. The caller closes it. */
   openBlob(repository: RepositoryName, digest: Digest): Promise<OpenBlob | undefined>;
-  /** Takes the blob out of this repository; false when it was not there. */
-  deleteBlob(repository: RepositoryName, digest: Digest): Promise<boolean>;
-  /** Takes the repository out with everything in it (a de-listed one). Journalled as deletes. */
+  /** Takes the repository out with everything in it (a de-listed one), locked or not. Journalled as deletes. */
   deleteRepository(repository: RepositoryName): Promise<boolean>;
+  /** Frees what nothing refers to, beside all other work; may break off anywhere and be repeated. */
+  collectGarbage(options: CollectGarbage): Promise<Collected>;
   /** What is held, now; costs nothing. */
   readonly contents: Contents;
   /** Of the disk under the data volume. */
@@ -37,17 +49,28 @@ export interface Store extends ImageSource {
   close(): Promise<void>;
 }
 
-/** Where a listing begins: after this name, which need not exist. */
-export interface PageStart extends Cancellable {
-  readonly after?: string;
+export interface StoreTarget extends ImageTarget {
+  /** `moreTags` are pointed at the manifest in the same step as `tag`: all of them or none. */
+  putManifest(
+    repository: RepositoryName,
+    manifest: StoredManifest,
+    options?: PutManifestOptions & { readonly moreTags?: readonly Tag[] },
+  ): Promise<void>;
 }
 
-export interface TagRecord {
-  readonly digest: Digest;
-  readonly updated: Date;
-  readonly origin: 'local' | 'parent';
-  /** What parent and we last agreed on; undefined before the first agreement. */
-  readonly base: Digest | undefined;
+export interface LocalTarget extends StoreTarget {
+  /**
+   * Takes the blob out of this repository; false when it was not there. Refused while anything in the repository is
+   * locked against deletes: which images need the blob is not looked up.
+   */
+  deleteBlob(repository: RepositoryName, digest: Digest): Promise<boolean>;
+  /** Takes the repository out with everything in it, or, where anything is locked, nothing. */
+  deleteRepository(repository: RepositoryName): Promise<RemovedContent | undefined>;
+}
+
+export interface RemovedContent {
+  readonly manifests: readonly Digest[];
+  readonly tags: readonly Tag[];
 }
 
 export interface OpenBlob {
@@ -104,6 +127,28 @@ export interface Records {
   get(key: string): Promise<unknown>;
   put(key: string, value: unknown): Promise<void>;
   delete(key: string): Promise<void>;
+}
+
+export interface CollectGarbage {
+  /** Between two pages; what was removed by then stays so. */
+  readonly signal: AbortSignal;
+  /** Counts what would go, and changes nothing. */
+  readonly dryRun?: boolean;
+  /** Manifests that no tag reaches, be it directly, as a child or as a referrer. */
+  readonly untagged: 'keep' | { readonly olderThanMs: number };
+  /** Uploads go when nothing was added for this long. */
+  readonly uploadsOlderThanMs: number;
+  /** Blobs go out of a repository when no manifest needed them for this long: time for a push to bring its manifest. */
+  readonly blobsOlderThanMs: number;
+}
+
+/** What a collection removed, or in a dry run would. */
+export interface Collected {
+  readonly blobs: number;
+  /** Of blobs and uploads. */
+  readonly bytes: number;
+  readonly uploads: number;
+  readonly manifests: number;
 }
 
 export interface Contents {

@@ -2,6 +2,8 @@
 export interface Turns {
   /** Resolves with what ends the turn. Rejects with the signal's reason when that comes first. */
   take(key: string, signal?: AbortSignal): Promise<() => void>;
+  /** What ends the turn; undefined when somebody has it, or after `close`. */
+  tryTake(key: string): (() => void) | undefined;
   /** Turns away everyone who waits, and everyone who comes. */
   close(reason: Error): void;
 }
@@ -22,14 +24,13 @@ export function createTurns(): Turns {
       const line = lines.get(key);
       if (line) await waitIn(line, signal);
       else lines.set(key, []);
-      let over = false;
-      return () => {
-        if (over) return;
-        over = true;
-        const next = lines.get(key)?.shift();
-        if (next) next.go();
-        else lines.delete(key);
-      };
+      return endOf(key);
+    },
+
+    tryTake(key) {
+      if (closed || lines.has(key)) return undefined;
+      lines.set(key, []);
+      return endOf(key);
     },
 
     close(reason) {
@@ -37,6 +38,17 @@ export function createTurns(): Turns {
       for (const line of lines.values()) for (const waiter of line.splice(0)) waiter.leave(reason);
     },
   };
+
+  function endOf(key: string): () => void {
+    let over = false;
+    return () => {
+      if (over) return;
+      over = true;
+      const next = lines.get(key)?.shift();
+      if (next) next.go();
+      else lines.delete(key);
+    };
+  }
 }
 
 function waitIn(line: Waiter[], signal: AbortSignal | undefined): Promise<void> {

@@ -4,7 +4,7 @@ import { isExact } from '../oci/pattern.ts';
 import type { ImageSource } from '../oci/registry.ts';
 import { ruleFor } from '../settings/repository-rules.ts';
 import type { Mode, RepositoryRule } from '../settings/settings.ts';
-import type { TagRecord } from '../store/store.ts';
+import type { TagRecord } from '../store/descriptions.ts';
 
 /**
  * `copy`: bring it here and point the tag at it · `unchanged`: here already, only its referrers may be new ·
@@ -19,7 +19,7 @@ export type TagDecision = 'copy' | 'unchanged' | 'keep' | 'conflict';
 export function decideTag(options: {
   readonly mode: Mode;
   readonly parent: Digest;
-  readonly local: TagRecord | undefined;
+  readonly local: Pick<TagRecord, 'digest' | 'base'> | undefined;
   readonly pending: boolean;
 }): TagDecision {
   const { mode, parent, local, pending } = options;

@@ -4,7 +4,7 @@ import { isDigest, type RepositoryName, type Tag } from '../oci/names.ts';
 import type { ImageSource, TagEntry } from '../oci/registry.ts';
 import { ruleFor, wantsTag } from '../settings/repository-rules.ts';
 import type { RepositoryRule } from '../settings/settings.ts';
-import type { TagRecord } from '../store/store.ts';
+import type { TagRecord } from '../store/descriptions.ts';
 import { copyImage } from './copy-image.ts';
 import { forEach } from './for-each.ts';
 import { pendingChanges, type Pass, type PendingChanges } from './pass.ts';
