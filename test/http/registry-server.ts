@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { buffer } from 'node:stream/consumers';
+import type { Auth } from '../../modules/registry/src/auth/auth.ts';
 import { createAuth } from '../../modules/registry/src/auth/create-auth.ts';
 import { hashPassword } from '../../modules/registry/src/auth/password-hash.ts';
 import { createApi, type ApiOptions, type ApiState } from '../../modules/registry/src/http/create-api.ts';
@@ -42,6 +43,8 @@ export interface RegistryServer {
   /** Resolves at the next answered request that fits. */
   sampled(fits: (sample: RequestSample) => boolean): Promise<RequestSample>;
   readonly changes: () => number;
+  /** New accounts are in force. */
+  applyAccounts(settings: Parameters<Auth['apply']>[0]): void;
   /** What `state()` says from now on. */
   state: ApiState;
   ask(method: string, path: string, options?: AskOptions): Promise<Answer>;
@@ -82,6 +85,7 @@ export async function startRegistry(
     state: () => server.state,
     trustedProxies: [],
     log,
+    clock,
     onRequest(sample) {
       samples.push(sample);
       events.emit('sample', sample);
@@ -115,6 +119,7 @@ export async function startRegistry(
         events.on('sample', look);
       }),
     changes: () => changes,
+    applyAccounts: (settings: Parameters<Auth['apply']>[0]) => auth.apply(settings),
     ask: (method: string, path: string, asked: AskOptions = {}) => ask(port, method, path, asked),
     close: async () => {
       await listeners.close();

@@ -129,6 +129,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     loginServer: environment.loginServer,
     trustedProxies: environment.trustedProxies,
     log,
+    clock,
     patience: () => patience.signal,
     onRequest: (sample) => metrics.observeRequest(sample),
     onChange() {

@@ -5,6 +5,8 @@ import type { GatewayAction, RepositoryAction, Settings } from '../settings/sett
 export interface Auth {
   /** New tokens, scope maps and children take effect at the next request; a disabled token is out at once. */
   apply(settings: Pick<Settings, 'clientTokens' | 'scopeMaps' | 'children'>): void;
+  /** Goes up with every `apply`: what was allowed before may not be any more. */
+  readonly generation: number;
   /** Reads an `Authorization` header: Basic (token name and password) or Bearer (issued by `issue`). */
   authenticate(authorization: string | undefined): Promise<Authentication>;
   /** Checks a name and password, as Basic and the token endpoint's `password` grant carry them. */

@@ -29,9 +29,20 @@ export function createAuth(options: AuthOptions): Auth {
   const passwords = createPasswordChecker();
   const owners = new WeakMap<Access, Owner>();
   let principals: ReadonlyMap<string, Principal> = new Map();
+  let generation = 0;
   apply({ clientTokens: [], scopeMaps: [], children: [] });
 
-  return { apply, authenticate, login, issue, refresh, issueRefreshToken };
+  return {
+    get generation() {
+      return generation;
+    },
+    apply,
+    authenticate,
+    login,
+    issue,
+    refresh,
+    issueRefreshToken,
+  };
 
   function apply(settings: Parameters<Auth['apply']>[0]): void {
     const next = new Map<string, Principal>();
@@ -41,6 +52,7 @@ export function createAuth(options: AuthOptions): Auth {
       else next.set(name, principal);
     }
     principals = next;
+    generation += 1;
     passwords.keepOnly(new Set([...next.values()].flatMap((principal) => principal.passwords.map(({ hash }) => hash))));
   }
 

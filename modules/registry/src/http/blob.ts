@@ -2,10 +2,10 @@ import { RegistryError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import { parseRange } from '../oci/range.ts';
-import { answerEmpty, type Headers } from './answer.ts';
+import { answerBytes, answerEmpty, type Headers } from './answer.ts';
 import { etagOf, isUnmodified, rangeHeaderOf } from './conditional.ts';
 import type { Exchange } from './exchange.ts';
-import { sendBlob } from './send-blob.ts';
+import { readPart, sendBlob, smallBytes } from './send-blob.ts';
 
 interface BlobParameters {
   readonly name: RepositoryName;
@@ -35,6 +35,12 @@ export async function getBlob(exchange: Exchange, { name, digest }: BlobParamete
     if (range === 'unsatisfiable') {
       response.setHeader('Content-Range', `bytes */${size}`);
       throw new RegistryError('RANGE_INVALID', { detail: { size } });
+    }
+    if (!range && size <= smallBytes) {
+      const bytes = await readPart(blob, { start: 0, length: size });
+      answerBytes(response, 200, bytes, { ...headers, ...octets });
+      exchange.remember({ ...headers, ...octets }, bytes);
+      return;
     }
     const start = range?.start ?? 0;
     const length = range ? range.end + 1 - start : size;

@@ -2,7 +2,9 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import express from 'express';
 import type { Auth } from '../auth/auth.ts';
 import { RegistryError } from '../errors.ts';
+import { parseRepositoryName } from '../oci/names.ts';
 import type { Mode } from '../settings/settings.ts';
+import { systemClock, type Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
 import type { Store } from '../store/store.ts';
 import { answerError } from './answer-error.ts';
@@ -15,6 +17,7 @@ import { refuseLockedRepository } from './lock.ts';
 import { audit, isAudited, observe, type RequestSample } from './observe.ts';
 import { compileTrust, isAddressedTo, originOf } from './origin.ts';
 import { parseParameters } from './parameters.ts';
+import { createQuickAnswers } from './quick-answers.ts';
 import { createRouter, type Match } from './router.ts';
 import { ClientGone } from './send-blob.ts';
 
@@ -38,6 +41,7 @@ export interface ApiOptions {
   /** Addresses, networks, or `loopback`, `linklocal`, `uniquelocal`. */
   readonly trustedProxies: readonly string[];
   readonly log: Log;
+  readonly clock?: Clock;
   /** The signal that ends answers waiting now: new settings are coming into force, or the registry closes. */
   readonly patience?: () => AbortSignal;
   /** Rows from elsewhere (gateway, status page), served under the same rules as our own. */
@@ -46,8 +50,6 @@ export interface ApiOptions {
   /** After every acknowledged write by a client. */
   readonly onChange?: () => void;
 }
-
-const neverEnding = (): AbortSignal => new AbortController().signal;
 
 /** Serves blobs in pieces of this size: measured best, see README "Decisions". */
 const pumpBytes = 512 * 1024;
@@ -58,16 +60,27 @@ const pumpBuffersKept = 32;
  * everything else passes through express. Both use the same table, checks and handlers.
  */
 export function createApi(options: ApiOptions): RequestListener {
-  const { store, auth, log, patience = neverEnding } = options;
+  const { store, auth, log } = options;
+  const endless = new AbortController().signal;
+  const { patience = () => endless } = options;
   const route = createRouter([...endpoints, ...(options.moreEndpoints ?? [])]);
   const trust = compileTrust(options.trustedProxies);
   const buffers = createBufferPool({ sizeBytes: pumpBytes, keep: pumpBuffersKept });
+
+  const quick = createQuickAnswers({
+    store,
+    auth,
+    clock: options.clock ?? systemClock,
+    loginServer: options.loginServer,
+    onRequest: options.onRequest,
+  });
 
   const app = express();
   app.disable('x-powered-by');
   app.use(serve);
 
   return (request, response) => {
+    if (!options.state().refusal && quick.serve(request, response)) return;
     const isRead = request.method === 'GET' || request.method === 'HEAD';
     if (isRead && request.url?.startsWith('/v2') === true) void serve(request, response);
     else app(request, response);
@@ -80,6 +93,7 @@ export function createApi(options: ApiOptions): RequestListener {
       const [path, search] = splitOnce(request.url ?? '/', '?');
       if (path.startsWith('/v2')) response.setHeader('Docker-Distribution-Api-Version', 'registry/2.0');
       const match = route(request.method ?? '', path);
+      const moment = quick.moment();
       const exchange: Exchange = {
         request,
         response,
@@ -88,6 +102,12 @@ export function createApi(options: ApiOptions): RequestListener {
         store,
         auth,
         buffers,
+        remember(headers, bytes) {
+          const repository = match.kind === 'found' ? parseRepositoryName(match.raw['name'] ?? '') : undefined;
+          if (match.kind !== 'found' || !repository) return;
+          quick.allow(request, repository, moment);
+          quick.remember(request, { endpoint: match.endpoint.id, repository, headers, bytes }, moment);
+        },
         patience: patience(),
         access: undefined,
         principal: undefined,

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Access, Auth } from '../auth/auth.ts';
 import type { Store } from '../store/store.ts';
+import type { Headers } from './answer.ts';
 import type { BufferPool } from './buffer-pool.ts';
 import type { Origin } from './origin.ts';
 
@@ -14,6 +15,8 @@ export interface Exchange {
   readonly store: Store;
   readonly auth: Auth;
   readonly buffers: BufferPool;
+  /** Lets the same read be answered from memory while nothing changes. */
+  readonly remember: (headers: Headers, bytes: Buffer) => void;
   /** Ends an answer that waits for something: new settings may change what the caller may see, or this registry closes. */
   readonly patience: AbortSignal;
   /** Set once the caller is identified; undefined only where an endpoint needs nobody. */

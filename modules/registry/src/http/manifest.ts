@@ -27,7 +27,11 @@ export async function getManifest(exchange: Exchange, { name, reference }: Manif
     'Cache-Control': isDigest(reference) ? 'private, max-age=31536000, immutable' : 'private, no-cache',
   };
   if (isUnmodified(request, etag)) answerEmpty(response, 304, headers);
-  else answerBytes(response, 200, manifest.bytes, { ...headers, 'Content-Type': manifest.mediaType });
+  else {
+    const whole = { ...headers, 'Content-Type': manifest.mediaType };
+    answerBytes(response, 200, manifest.bytes, whole);
+    exchange.remember(whole, manifest.bytes);
+  }
 }
 
 /** [end-7a] Stores a manifest under a tag or its digest · [end-7b] under its digest and all tags of `?tag=` or none. */

@@ -3,7 +3,7 @@ import type { OpenBlob } from '../store/store.ts';
 import type { BufferPool } from './buffer-pool.ts';
 
 /** Up to here one read and one write are cheaper than two pooled buffers. */
-const smallBytes = 64 * 1024;
+export const smallBytes = 64 * 1024;
 
 /** The connection ended before the answer did; there is nobody left to tell. */
 export class ClientGone extends Error {}
@@ -21,11 +21,7 @@ export async function sendBlob(
 ): Promise<void> {
   const stop = part.start + part.length;
   if (part.length <= smallBytes) {
-    const bytes = Buffer.allocUnsafe(part.length);
-    for (let filled = 0; filled < part.length;) {
-      filled += await readSome(blob, bytes.subarray(filled), part.start + filled);
-    }
-    response.end(bytes);
+    response.end(await readPart(blob, part));
     return;
   }
   let [filling, sending] = [buffers.take(), buffers.take()];
@@ -44,6 +40,18 @@ export async function sendBlob(
   buffers.give(filling);
   buffers.give(sending);
   response.end();
+}
+
+/** `part` of a blob, whole in memory: for small ones. */
+export async function readPart(
+  blob: OpenBlob,
+  part: { readonly start: number; readonly length: number },
+): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafe(part.length);
+  for (let filled = 0; filled < part.length;) {
+    filled += await readSome(blob, bytes.subarray(filled), part.start + filled);
+  }
+  return bytes;
 }
 
 async function readSome(blob: OpenBlob, buffer: Buffer, position: number): Promise<number> {

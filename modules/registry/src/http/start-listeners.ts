@@ -25,7 +25,8 @@ export interface Listeners {
 }
 
 const defaults = {
-  graceMs: 10_000,
+  /** Leaves the rooms behind time to close, within the nine seconds that `main.ts` has. */
+  graceMs: 3_000,
   /** A head comes at once or not at all. */
   headersTimeoutMs: 30_000,
   /** Without a byte either way; longer than any long poll or commit of ours takes. */

@@ -25,6 +25,8 @@ export interface Transaction {
 
 export interface GroupCommit {
   readonly totals: Totals;
+  /** Goes up with every batch that moves a tag, changes a lock, or takes a tag, manifest or link away. */
+  readonly generation: number;
   /**
    * Runs `body` in the next batch and resolves with its result once that is written, and synced if `durable`
    * (the default). When `body` throws, nothing of it is written and nobody else is touched.
@@ -61,12 +63,16 @@ export async function openGroupCommit({ index, tables, clock, log }: GroupCommit
   let queue: Writer[] = [];
   let draining: Promise<void> | undefined;
   let damaged = false;
+  let generation = 0;
   let closed = false;
   const progress = new EventEmitter<{ advance: [] }>().setMaxListeners(0);
 
   return {
     get totals() {
       return totals;
+    },
+    get generation() {
+      return generation;
     },
 
     transact(body, { durable = true } = {}) {
@@ -136,6 +142,7 @@ export async function openGroupCommit({ index, tables, clock, log }: GroupCommit
       );
       const advances = next.head > totals.head;
       totals = next;
+      if ([...group.values()].some(unsettles)) generation += 1;
       if (advances) progress.emit('advance');
       for (const writer of accepted) writer.written();
     } catch (error) {
@@ -143,6 +150,13 @@ export async function openGroupCommit({ index, tables, clock, log }: GroupCommit
       log.error('the index could not be written', { error: String(error) });
       for (const writer of writers) writer.failed(error);
     }
+  }
+
+  /** Whether an answer given before may be untrue after it: what is only added makes none. */
+  function unsettles({ type, sublevel }: Operation): boolean {
+    const { tag, lock, link, manifest } = tables;
+    if (sublevel === tag || sublevel === lock) return true;
+    return type === 'del' && (sublevel === link || sublevel === manifest);
   }
 
   async function write(group: Map<string, Operation>, next: Totals, sync: boolean): Promise<void> {

@@ -91,6 +91,9 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
 
     collectGarbage: collect,
 
+    get generation() {
+      return commit.generation;
+    },
     get contents() {
       const { usedBytes, blobs, manifests, repositories } = commit.totals;
       return { usedBytes, blobs, manifests, repositories };

@@ -42,6 +42,8 @@ export interface Store extends ImageSource, Descriptions {
   deleteRepository(repository: RepositoryName): Promise<boolean>;
   /** Frees what nothing refers to, beside all other work; may break off anywhere and be repeated. */
   collectGarbage(options: CollectGarbage): Promise<Collected>;
+  /** Goes up with every change after which an earlier answer about manifests, tags, links or locks may be untrue. */
+  readonly generation: number;
   /** What is held, now; costs nothing. */
   readonly contents: Contents;
   /** Of the disk under the data volume. */

@@ -1,0 +1,139 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { LRUCache } from 'lru-cache';
+import type { Auth } from '../auth/auth.ts';
+import type { RepositoryName } from '../oci/names.ts';
+import type { Clock } from '../status/clock.ts';
+import type { Store } from '../store/store.ts';
+import type { Headers } from './answer.ts';
+import type { RequestSample } from './observe.ts';
+
+/**
+ * Reads that were answered a moment ago, answered again without asking anybody: manifests and small blobs, for
+ * callers who were just found to be allowed to read that repository. An answer holds until content changes, and ten
+ * seconds at most; a permission holds until accounts change, and one second at most.
+ */
+export interface QuickAnswers {
+  /** True: the request is answered. False: nothing was done, and it takes the long way. */
+  serve(request: IncomingMessage, response: ServerResponse): boolean;
+  /** Taken before a request is looked at: what was found after it may be untrue by the time it is remembered. */
+  moment(): Moment;
+  /** The sender of `request` may read `repository`. */
+  allow(request: IncomingMessage, repository: RepositoryName, at: Moment): void;
+  /** `request` was answered with 200, these headers and these bytes (also if it was a HEAD). */
+  remember(request: IncomingMessage, answer: PreparedAnswer, at: Moment): void;
+}
+
+export interface Moment {
+  /** `Store.generation` */
+  readonly content: number;
+  /** `Auth.generation` */
+  readonly accounts: number;
+  readonly timeMs: number;
+}
+
+export interface PreparedAnswer {
+  /** The id of the row that answered. */
+  readonly endpoint: string;
+  readonly repository: RepositoryName;
+  readonly headers: Headers;
+  readonly bytes: Buffer;
+}
+
+interface Kept extends Moment {
+  readonly endpoint: string;
+  readonly repository: RepositoryName;
+  readonly head: string[];
+  /** One byte a character: with a string, node sends head and body in one write. */
+  readonly body: string;
+}
+
+const answersBytes = 16 * 1024 * 1024;
+const answerBytesLimit = 64 * 1024;
+const answerLifetimeMs = 10_000;
+const permissionLifetimeMs = 1_000;
+const permissionsKept = 2_000;
+
+export function createQuickAnswers(options: {
+  readonly store: Pick<Store, 'generation'>;
+  readonly auth: Pick<Auth, 'generation'>;
+  readonly clock: Pick<Clock, 'now'>;
+  /** Requests to any other host are not ours to answer; undefined: every host is. */
+  readonly loginServer: string | undefined;
+  readonly onRequest: ((sample: RequestSample) => void) | undefined;
+}): QuickAnswers {
+  const { store, auth, clock, loginServer, onRequest } = options;
+  const answers = new LRUCache<string, Kept>({
+    maxSize: answersBytes,
+    sizeCalculation: ({ body, head }) => body.length + head.length * 64,
+  });
+  const permissions = new LRUCache<string, Moment>({ max: permissionsKept });
+
+  return {
+    serve(request, response) {
+      const kept = answers.get(request.url ?? '');
+      if (!kept || isSpecial(request)) return false;
+      const now = moment();
+      if (kept.content !== now.content || !isWithin(kept, now, answerLifetimeMs)) return false;
+      const allowed = permissions.get(permissionKey(request, kept.repository));
+      if (allowed?.accounts !== now.accounts || !isWithin(allowed, now, permissionLifetimeMs)) return false;
+      const startedMs = performance.now();
+      const { socket, method = 'GET' } = request;
+      const sentBefore = socket.bytesWritten;
+      response.writeHead(200, kept.head);
+      if (method === 'HEAD') response.end();
+      else response.end(kept.body, 'latin1');
+      onRequest?.({
+        endpoint: kept.endpoint,
+        method,
+        status: 200,
+        seconds: (performance.now() - startedMs) / 1000,
+        bytesSent: socket.bytesWritten - sentBefore,
+        bytesReceived: 0,
+      });
+      return true;
+    },
+
+    moment,
+
+    allow(request, repository, at) {
+      permissions.set(permissionKey(request, repository), at);
+    },
+
+    remember(request, { endpoint, repository, headers, bytes }, at) {
+      if (bytes.length > answerBytesLimit || isSpecial(request)) return;
+      const lines = { 'Docker-Distribution-Api-Version': 'registry/2.0', ...headers, 'Content-Length': bytes.length };
+      answers.set(request.url ?? '', {
+        endpoint,
+        repository,
+        head: Object.entries(lines).flatMap(([name, value]) => [name, String(value)]),
+        body: bytes.toString('latin1'),
+        ...at,
+      });
+    },
+  };
+
+  function moment(): Moment {
+    return { content: store.generation, accounts: auth.generation, timeMs: clock.now().getTime() };
+  }
+
+  /** Whoever sent this, asked for by this name. */
+  function permissionKey({ headers }: IncomingMessage, repository: RepositoryName): string {
+    const host = loginServer === undefined ? '' : `${headers.host ?? ''} ${String(headers['x-forwarded-host'])}`;
+    return `${repository} ${host} ${headers.authorization ?? ''}`;
+  }
+}
+
+/** A clock that was set back ends it as well. */
+function isWithin({ timeMs }: Moment, now: Moment, lifetimeMs: number): boolean {
+  return now.timeMs >= timeMs && now.timeMs - timeMs < lifetimeMs;
+}
+
+/** Conditions, parts and anything but a plain read. */
+function isSpecial({ method, headers }: IncomingMessage): boolean {
+  return (
+    (method !== 'GET' && method !== 'HEAD') ||
+    headers.range !== undefined ||
+    headers['if-none-match'] !== undefined ||
+    headers.authorization === undefined
+  );
+}
