@@ -51,9 +51,10 @@ export async function readMessages<Repository extends string>(
   // A child ahead of us has seen another journal: ours was lost and begun anew.
   let head = Math.min(after, journal.head);
   for (;;) {
-    for await (const { at, ...change } of journal.readAfter(head)) {
-      head = change.sequence;
-      if (sees(change.repository)) messages.push({ ...change, timestamp: at.toISOString() });
+    for await (const { sequence, action, repository, digest, tag, at } of journal.readAfter(head)) {
+      head = sequence;
+      const what = { sequence, action, repository, digest, ...(tag !== undefined && { tag }) };
+      if (sees(repository)) messages.push({ ...what, timestamp: at.toISOString() });
       if (messages.length === messagesLimit) break;
     }
     if (messages.length > 0 || head < after) return { head, messages };

@@ -4,6 +4,8 @@ import type { Log } from '../status/log.ts';
 import { backOffMs } from './back-off.ts';
 
 const errorBackOff = { firstMs: 1000, longestMs: 60_000 };
+/** Between two questions, however fast the parent answers. */
+const shortestTurnMs = 250;
 /** A parent without a feed may be upgraded. */
 const askAgainMs = 3_600_000;
 
@@ -24,12 +26,15 @@ export async function followMessages(options: {
   let failures = 0;
   while (!signal.aborted) {
     try {
+      const askedMs = clock.now().getTime();
       const answer = await parent.readMessages({ ...(after !== undefined && { after }), signal });
       failures = 0;
       // What changed before the first answer, or while the feed was away, may have been missed.
       if (answer && (answer.changed || after === undefined)) onChange();
       after = answer?.head;
       if (!answer) await pause(askAgainMs);
+      // Changes come in crowds, and an answer that did not wait would be asked for again at once.
+      else await pause(shortestTurnMs - (clock.now().getTime() - askedMs));
     } catch (error) {
       log.debug('The message feed of the parent failed.', { error, failures });
       after = undefined;
@@ -39,6 +44,6 @@ export async function followMessages(options: {
   }
 
   async function pause(milliseconds: number): Promise<void> {
-    await clock.wait(milliseconds, signal).catch(() => undefined);
+    if (milliseconds > 0) await clock.wait(milliseconds, signal).catch(() => undefined);
   }
 }

@@ -1,0 +1,74 @@
+import { expect } from 'chai';
+import { hashPassword } from '../../modules/registry/src/auth/password-hash.ts';
+import { parseRepositoryPattern } from '../../modules/registry/src/oci/pattern.ts';
+import { pushImage, sampleImage } from '../helpers/images.ts';
+import { repository, tag } from '../helpers/names.ts';
+import { json, reader, startRegistry, type RegistryServer } from './registry-server.ts';
+
+const child = 'childsync:child-password';
+const path = '/acr/gateway/plant7line3/messages';
+
+describe('the message feed', () => {
+  let server: RegistryServer;
+  let epoch: AbortController;
+
+  beforeEach(async () => {
+    epoch = new AbortController();
+    server = await startRegistry({ patience: () => epoch.signal });
+    server.applyAccounts({
+      clientTokens: [],
+      scopeMaps: [],
+      children: [
+        {
+          name: 'plant7line3',
+          mode: 'ReadOnly',
+          repositories: [parseRepositoryPattern('plant/*')!],
+          syncToken: {
+            name: 'childsync',
+            passwords: [
+              { name: 'password1', hash: await hashPassword('child-password', { ln: 10 }), expiry: undefined },
+            ],
+          },
+        },
+      ],
+    });
+  });
+  afterEach(() => server.close());
+
+  const change = (name: string): Promise<void> =>
+    pushImage(server.store.local, repository(name), sampleImage([name]), tag('1'));
+
+  it('is a child’s own, under Basic and under a bearer token for its gateway scope', async () => {
+    expect((await server.ask('GET', path, { as: undefined })).status).to.equal(401);
+    expect((await server.ask('GET', path, { as: reader })).status).to.equal(401);
+    expect((await server.ask('GET', '/acr/gateway/otherchild/messages', { as: child })).code).to.equal('DENIED');
+    expect((await server.ask('GET', '/acr/gateway/no/messages', { as: child })).code).to.equal('NAME_INVALID');
+
+    const challenge = await server.ask('GET', path, { as: undefined });
+    expect(challenge.headers['www-authenticate']).to.include('scope="gateway:plant7line3:message_read"');
+    const scope = 'gateway:plant7line3:message_read';
+    const token = json(await server.ask('GET', `/acr/oauth2/token?service=x&scope=${scope}`, { as: child }));
+    await change('plant/hello');
+    const answer = json(await server.ask('GET', `${path}?after=0`, { as: String(token['access_token']) }));
+    expect(answer['messages']).to.have.length(1);
+  });
+
+  it('answers a waiting child when something changes', async () => {
+    const waiting = server.ask('GET', `${path}?after=0&wait=60`, { as: child });
+    await change('plant/hello');
+    expect(json(await waiting)['messages']).to.have.length(1);
+  });
+
+  it('ends the wait when settings change, as the child may see other repositories now', async () => {
+    const waiting = server.ask('GET', `${path}?after=0&wait=60`, { as: child });
+    await change('office/hello');
+    epoch.abort();
+    expect(json(await waiting)).to.deep.equal({ head: server.store.journal.head, messages: [] });
+  });
+
+  it('names the parameter that is no whole number', async () => {
+    const answer = await server.ask('GET', `${path}?after=-1`, { as: child });
+    expect(answer.status).to.equal(400);
+    expect(answer.body.toString()).to.include('after');
+  });
+});
