@@ -12,7 +12,7 @@ export interface Answer {
 export async function ask(
   url: string,
   authorization: Account | string | undefined,
-  options: { method?: string; headers?: Readonly<Record<string, string>>; body?: BodyInit } = {},
+  options: { method?: string; headers?: Readonly<Record<string, string>>; body?: string | Buffer } = {},
 ): Promise<Answer> {
   const { method = 'GET', headers = {}, body } = options;
   const response = await fetch(url, {

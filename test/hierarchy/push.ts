@@ -1,3 +1,4 @@
+import { ask } from '../helpers/ask.ts';
 import { pushImage, type SampleImage } from '../helpers/images.ts';
 import { repository, tag } from '../helpers/names.ts';
 import { digestOfTag, type Account } from '../helpers/pull-image.ts';
@@ -29,4 +30,9 @@ export async function arrives(
 ): Promise<void> {
   const what = `${name}:${version} at ${url} is ${image?.manifest.digest ?? 'gone'}`;
   await until(what, async () => (await digestOfTag(url, account, name, version)) === image?.manifest.digest);
+}
+
+/** Resolves once the registry at `url` knows the account: its settings are in force. */
+export async function knows(url: string, account: Account): Promise<void> {
+  await until(`${url} knows ${account.name}`, async () => (await ask(`${url}/v2/`, account)).status === 200);
 }

@@ -1,14 +1,14 @@
 import { expect } from 'chai';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ask } from '../helpers/ask.ts';
 import { startCloud, type Cloud } from '../helpers/cloud.ts';
 import { sampleImage, sampleIndex } from '../helpers/images.ts';
 import { startLayer, type Layer, type LayerReport } from '../helpers/layer.ts';
 import { pullImage, type Account } from '../helpers/pull-image.ts';
-import { temporaryDirectory } from '../helpers/temporary-directory.ts';
 import { cloudAccount, layerSettings, operator, passwordsOf } from './layer-settings.ts';
 import { arrives, push } from './push.ts';
+import { openStage, type Stage } from './stage.ts';
+import { tells } from './tells.ts';
 
 const lowerSync: Account = { name: 'lowersync', password: 'lower-sync-password' };
 const platforms = [
@@ -18,8 +18,11 @@ const platforms = [
 ] as const;
 
 /** Three module processes: the cloud, a ReadWrite layer, a ReadOnly one at the bottom. */
-describe('two layers below a cloud', () => {
-  let directory: string;
+describe('two layers below a cloud', function () {
+  // Longer than `until` waits, so that it is the one to say what did not come.
+  this.timeout(45_000);
+
+  let stage: Stage;
   let cloud: Cloud;
   let cloudUrl: string;
   let upper: Layer;
@@ -40,36 +43,37 @@ describe('two layers below a cloud', () => {
     });
   const lowerSettings = (repositories: readonly string[]) => layerSettings({ mode: 'ReadOnly', repositories });
 
-  before(async function () {
-    this.timeout(60_000);
-    directory = await temporaryDirectory();
-    cloud = await startCloud({
-      kind: 'connected-registry',
-      directory: join(directory, 'cloud'),
-      account: cloudAccount,
-      registryBelow: 'upperlayer',
-    });
+  before(async () => {
+    stage = await openStage();
+    const { directory } = stage;
+    cloud = await stage.open(
+      startCloud({
+        kind: 'connected-registry',
+        directory: join(directory, 'cloud'),
+        account: cloudAccount,
+        registryBelow: 'upperlayer',
+      }),
+    );
     cloudUrl = `http://${cloud.endpoint}`;
-    upper = await startLayer({
-      name: 'upperlayer',
-      directory: join(directory, 'upper'),
-      parent: { endpoint: cloud.endpoint, syncToken: cloudAccount },
-      desired: await upperSettings(['plant/hello']),
-    });
-    lower = await startLayer({
-      name: 'lowerlayer',
-      directory: join(directory, 'lower'),
-      parent: { endpoint: upper.endpoint, syncToken: lowerSync },
-      desired: await lowerSettings(['plant/hello']),
-    });
+    upper = await stage.open(
+      startLayer({
+        name: 'upperlayer',
+        directory: join(directory, 'upper'),
+        parent: { endpoint: cloud.endpoint, syncToken: cloudAccount },
+        desired: await upperSettings(['plant/hello']),
+      }),
+    );
+    lower = await stage.open(
+      startLayer({
+        name: 'lowerlayer',
+        directory: join(directory, 'lower'),
+        parent: { endpoint: upper.endpoint, syncToken: lowerSync },
+        desired: await lowerSettings(['plant/hello']),
+      }),
+    );
   });
 
-  after(async () => {
-    await lower.close();
-    await upper.close();
-    await cloud.close();
-    await rm(directory, { recursive: true, force: true });
-  });
+  after(() => stage.close());
 
   it('bring an index of three platforms and its referrer to the bottom unchanged, and report inSync', async () => {
     const hello = sampleIndex(
@@ -103,7 +107,7 @@ describe('two layers below a cloud', () => {
     lower.site.hub.replaceDesired('registry', await lowerSettings(['plant/hello', 'plant/tools']));
 
     await arrives(lower.url, operator, ['plant/tools', '7'], tools);
-    await lower.reported('in sync with the new repository', isInSyncWith('plant/tools', 1));
+    await tells(lower, 'that it is in sync with the new repository', isInSyncWith('plant/tools', 1));
   });
 
   it('carry a push at the ReadWrite layer up to the cloud and down to the bottom', async () => {
@@ -137,12 +141,11 @@ describe('two layers below a cloud', () => {
     await arrives(cloudUrl, cloudAccount, ['plant/hello', 'wrong'], undefined);
     expect(await ask(`${cloudUrl}${address}`, cloudAccount)).to.include({ status: 404, code: 'MANIFEST_UNKNOWN' });
     await arrives(lower.url, operator, ['plant/hello', 'wrong'], undefined);
-    await upper.reported('nothing left to carry up', ({ inSync }) => inSync === true);
+    await tells(upper, 'that nothing is left to carry up', ({ inSync, outbox }) => inSync && outbox.pending === 0);
   });
 
   it('follow a tag deleted in the cloud down to the bottom once both are ReadOnly', async () => {
     upper.site.hub.replaceDesired('registry', await upperSettings(['plant/hello', 'plant/tools'], 'ReadOnly'));
-    await upper.reported('ReadOnly', ({ mode }) => mode === 'ReadOnly');
     const deleted = await ask(`${cloudUrl}/v2/plant/hello/manifests/measured`, cloudAccount, { method: 'DELETE' });
     expect(deleted.status).to.equal(202);
 
@@ -152,7 +155,7 @@ describe('two layers below a cloud', () => {
   });
 });
 
-function isInSyncWith(name: string, tags: number): (report: LayerReport) => boolean {
+function isInSyncWith(name: string, tags: number): (report: Pick<LayerReport, 'inSync' | 'syncProgress'>) => boolean {
   return ({ inSync, syncProgress }) =>
     inSync === true && syncProgress?.repositories.find((row) => row.name === name)?.tagsInSync === tags;
 }

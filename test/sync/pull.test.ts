@@ -223,6 +223,27 @@ describe('pull()', () => {
       expect(await store.resolveTag(hello, v1)).to.equal(two.manifest.digest);
     }));
 
+  for (const [what, by] of [
+    ['untagged', v1],
+    ['deleted', one.manifest.digest],
+  ] as const) {
+    it(`does not bring back a tag whose image was ${what} here after the pass had begun`, () =>
+      withSite(async ({ parent, store, pass }) => {
+        await pushImage(store.local, hello, one, v1);
+        await pass();
+        parent.before = async (call) => {
+          if (!call.startsWith('listTags')) return;
+          await (by === v1 ? store.local.deleteTag(hello, v1) : store.local.deleteManifest(hello, one.manifest.digest));
+        };
+        await pass();
+        expect(await store.resolveTag(hello, v1)).to.equal(undefined);
+        parent.before = () => undefined;
+        await pass();
+        expect(await parent.resolveTag(hello, v1)).to.equal(undefined);
+        expect(await store.resolveTag(hello, v1)).to.equal(undefined);
+      }));
+  }
+
   it('keeps the local change and tells the conflict, when it cannot be carried yet', () =>
     withSite(async ({ parent, store, pass, details }) => {
       await pushImage(parent, hello, one, v1);

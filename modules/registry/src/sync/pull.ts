@@ -5,6 +5,7 @@ import type { ImageSource, TagEntry } from '../oci/registry.ts';
 import { ruleFor, wantsTag } from '../settings/repository-rules.ts';
 import type { RepositoryRule } from '../settings/settings.ts';
 import type { TagRecord } from '../store/descriptions.ts';
+import type { Store } from '../store/store.ts';
 import { copyImage } from './copy-image.ts';
 import { forEach } from './for-each.ts';
 import { pendingChanges, type Pass, type PendingChanges } from './pass.ts';
@@ -82,7 +83,7 @@ async function pullTag(
       reference: digest,
       platforms: rule.platforms,
       childReferrers: decision === 'copy' || pass.thorough,
-      ...(decision === 'copy' && { tag, mayTag: async () => sameTag(local, await store.describeTag(repository, tag)) }),
+      ...(decision === 'copy' && { tag, mayTag: () => isUntouched(store, repository, tag, digest, local) }),
     },
     pass,
   );
@@ -93,9 +94,18 @@ async function pullTag(
   }
 }
 
-/** A push that came in while the image was on its way wins; the next pass compares again. */
-function sameTag(before: TagRecord | undefined, now: TagRecord | undefined): boolean {
-  return before?.digest === now?.digest && before?.updated.getTime() === now?.updated.getTime();
+/** What a client did since the pass began wins, a push and a removal alike; the next pass compares again. */
+async function isUntouched(
+  store: Store,
+  repository: RepositoryName,
+  tag: Tag,
+  digest: Digest,
+  before: TagRecord | undefined,
+): Promise<boolean> {
+  const now = await store.describeTag(repository, tag);
+  if (before?.digest !== now?.digest || before?.updated.getTime() !== now?.updated.getTime()) return false;
+  const pending = await pendingChanges(store.outbox.read());
+  return !pending.hasTag(repository, tag) && !pending.hasDelete(repository, digest);
 }
 
 /** Both sides moved the tag. The local one stays; the other can still be pulled from the parent by digest. */

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { readSection, stepDesired, type TwinSection } from './desired-document.ts';
 import { applyMergePatch } from './merge-patch.ts';
 import type { JsonObject, TwinDocument } from './twin.ts';
@@ -55,7 +56,10 @@ export function createTwinReader(options: TwinReaderOptions): TwinReader {
       again = false;
       const sections = await options.read();
       desired = readSection(sections.desired);
-      reported = readSection(sections.reported).properties;
+      const { properties } = readSection(sections.reported);
+      // Only another instance under our name changes what we reported: it may have let go of the activation.
+      if (!isDeepStrictEqual(properties, reported)) told = undefined;
+      reported = properties;
       tell();
       for (const patch of waiting.splice(0)) if (!apply(patch)) again = true;
     }

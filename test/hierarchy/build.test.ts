@@ -1,0 +1,68 @@
+import { expect } from 'chai';
+import { cp, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { startEdgeSite } from '../helpers/edge-site.ts';
+import { freePort } from '../helpers/free-port.ts';
+import { sampleImage } from '../helpers/images.ts';
+import { Program, run } from '../helpers/program.ts';
+import { pullImage } from '../helpers/pull-image.ts';
+import { layerSettings, operator } from './layer-settings.ts';
+import { knows, push } from './push.ts';
+import { openStage, type Stage } from './stage.ts';
+
+const root = new URL('../../', import.meta.url).pathname;
+
+/** What the Dockerfiles copy into an image: package.json, node_modules and what tsc wrote. */
+describe('the build', function () {
+  // Longer than `until` waits, so that it is the one to say what did not come.
+  this.timeout(45_000);
+
+  let stage: Stage;
+
+  before(async () => {
+    stage = await openStage();
+    const { directory } = stage;
+    await run(
+      process.execPath,
+      join(root, 'node_modules/typescript/bin/tsc'),
+      '--project',
+      root,
+      '--outDir',
+      join(directory, 'dist'),
+    );
+    await cp(join(root, 'package.json'), join(directory, 'package.json'));
+    await symlink(join(root, 'node_modules'), join(directory, 'node_modules'));
+  });
+
+  after(() => stage.close());
+
+  it('runs with what IoT Edge gives a module, a data volume and ports, and nothing else', async () => {
+    const site = await stage.open(startEdgeSite({ modules: ['registry'] }));
+    site.hub.replaceDesired('registry', await layerSettings());
+    const port = await freePort();
+    const program = new Program({
+      command: process.execPath,
+      arguments: ['--enable-source-maps', 'dist/modules/registry/src/main.js'],
+      cwd: stage.directory,
+      environment: {
+        ...site.variables('registry'),
+        ACR_REGISTRY_DATA_VOLUME: join(stage.directory, 'data'),
+        ACR_REGISTRY_HTTP_PORT: String(port),
+        ACR_REGISTRY_HTTPS_PORT: 'off',
+        ACR_REGISTRY_METRICS_PORT: 'off',
+        ACR_REGISTRY_BIND_ADDRESS: '127.0.0.1',
+      },
+    });
+    try {
+      await program.line(/connected to the hub/);
+      await knows(`http://127.0.0.1:${port}`, operator);
+      const image = sampleImage(['built']);
+      await push(`127.0.0.1:${port}`, operator, 'plant/hello', image, '1');
+      await pullImage(`http://127.0.0.1:${port}`, operator, 'plant/hello', '1');
+      await site.hub.waitFor((hub) => hub.twin('registry').reported['version'] === '0.1.0');
+      expect(site.hub.twin('registry').reported).to.include({ inSync: true, mode: 'ReadWrite' });
+    } finally {
+      expect(await program.stop(), program.output).to.equal(0);
+    }
+  });
+});
