@@ -52,8 +52,8 @@ export interface ApiOptions {
 }
 
 /** Serves blobs in pieces of this size: measured best, see README "Decisions". */
-const pumpBytes = 512 * 1024;
-const pumpBuffersKept = 32;
+const pumpBytes = 1024 * 1024;
+const pumpBuffersKept = 16;
 
 /**
  * The registry API. Reads under `/v2` are served straight from node, as express alone would cost more than they do;
