@@ -50,7 +50,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     renewLink: createLinkRenewal({ tables, commit, clock }),
   });
   const places = createTurns();
-  const uploads = createBlobUploads({ directory, tables, commit, places, ensureRoom });
+  const uploads = createBlobUploads({ directory, tables, commit, places, ensureRoom, clock });
   const { beginBlob } = uploads;
   const closing = new AbortController();
   const collections = new Set<Promise<unknown>>();
