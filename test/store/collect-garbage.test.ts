@@ -198,6 +198,26 @@ describe('collectGarbage()', () => {
     }),
   );
 
+  it('removes the bytes of a small blob with its row', async () => {
+    const { index, entries } = hookedIndex();
+    const contentRows = async (): Promise<number> =>
+      (await entries()).filter(([key]) => String(key).startsWith('!content!')).length;
+    const test = withStore(
+      async ({ store, clock }) => {
+        await pushBlob(store.local, plant, bytes);
+        await pushBlob(store.local, other, bytes);
+        expect(await contentRows()).to.equal(1);
+        await clock.advance(dayMs);
+        expect(await collectGarbage(store, { dryRun: true })).to.include({ blobs: 1, bytes: bytes.length });
+        expect(await contentRows()).to.equal(1);
+        expect(await collectGarbage(store)).to.include({ blobs: 1, bytes: bytes.length });
+        expect(await contentRows()).to.equal(0);
+      },
+      { index },
+    );
+    await test();
+  });
+
   it('says in a dry run what it would free, and changes nothing', async () => {
     const { index, entries } = hookedIndex();
     const test = withStore(
