@@ -96,9 +96,10 @@ export async function appendContent(target: AppendTarget, options: AppendOptions
 
 /** Opens the file of an upload that has `sizeBytes` of it; what a failed write left behind them is cut off. */
 export async function openUploadFile(path: string, sizeBytes: number): Promise<FileHandle> {
-  const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o640);
+  const emptied = sizeBytes === 0 ? constants.O_TRUNC : 0;
+  const file = await open(path, constants.O_RDWR | constants.O_CREAT | emptied, 0o640);
   try {
-    if ((await file.stat()).size > sizeBytes) await file.truncate(sizeBytes);
+    if (sizeBytes > 0 && (await file.stat()).size > sizeBytes) await file.truncate(sizeBytes);
     return file;
   } catch (error) {
     await file.close();

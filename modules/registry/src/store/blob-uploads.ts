@@ -206,13 +206,17 @@ export function createBlobUploads(options: BlobUploadsOptions): BlobUploads {
       const bytes = sizeBytes > 0 ? await readSmallFile(path) : progress.held;
       await verify(progress, digest, digestOf(bytes, algorithm));
       await placeSmallBlob(options, { id, repository, digest }, bytes);
+      await closeFile(progress);
       if (progress.isRecorded) await removeFile(path);
     } else {
       await verify(progress, digest, progress.verified ?? (await digestOfUpload(progress, path, algorithm)));
       progress.verified = digest;
-      await placeFileBlob(options, { id, repository, digest, sizeBytes }, progress.file);
+      try {
+        await placeFileBlob(options, { id, repository, digest, sizeBytes }, progress.file);
+      } finally {
+        await closeFile(progress); // a repetition has to look where the bytes are
+      }
     }
-    await closeFile(progress);
     end(progress);
   }
 
@@ -237,6 +241,9 @@ export function createBlobUploads(options: BlobUploadsOptions): BlobUploads {
           const stop = stopWith(signal);
           try {
             await append(progress, content, { signal: stop.signal, limitBytes });
+          } catch (error) {
+            await closeFile(progress); // opened anew, it is cut to what is known to be in it
+            throw error;
           } finally {
             stop.forget();
           }

@@ -47,8 +47,13 @@ export async function digestOfFile(path: string, algorithm: DigestAlgorithm): Pr
  */
 export async function placeFile(from: string, to: string, file?: FileHandle): Promise<void> {
   await (file ? file.datasync() : syncContent(from));
-  await makeDirectory(dirname(to));
-  await rename(from, to);
+  try {
+    await rename(from, to);
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error;
+    await makeDirectory(dirname(to)); // the first of its folder
+    await rename(from, to);
+  }
   await syncDirectory(dirname(to));
 }
 

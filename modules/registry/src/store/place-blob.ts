@@ -28,7 +28,7 @@ export interface BlobPlace {
 
 /**
  * Moves the file of a verified blob to its place and makes it visible: content, name, index, each on the disk before the
- * next. One that is there already is only linked. Throws BLOB_UPLOAD_UNKNOWN when its bytes are nowhere.
+ * next. One that is there already is only linked. `file` is that of the upload, where it is open. Throws BLOB_UPLOAD_UNKNOWN when its bytes are nowhere.
  */
 export async function placeFileBlob(
   { directory, tables, commit, places }: BlobPlace,
@@ -39,7 +39,8 @@ export async function placeFileBlob(
   const [from, to] = [uploadPath(directory, id), blobPath(directory, digest)];
   const endTurn = await places.take(digest);
   try {
-    const isThere = (await fileSize(to)) === sizeBytes;
+    const mayBeThere = !file || tables.blob.getSync(digest) !== undefined; // else the new file may take its place
+    const isThere = mayBeThere && (await fileSize(to)) === sizeBytes;
     if (isThere) await syncDirectory(dirname(to));
     else if (file ?? (await fileSize(from)) === sizeBytes) await placeFile(from, to, file);
     else throw new RegistryError('BLOB_UPLOAD_UNKNOWN');

@@ -52,8 +52,8 @@ export function hashPieces(progress: Progress, pieces: readonly Uint8Array[], po
 
 /** The digest of the file: from the running hash, or, after a restart or a failed write, by reading it. */
 export async function digestOfUpload(progress: Progress, path: string, wanted: DigestAlgorithm): Promise<Digest> {
-  const { row, storedBytes, hash, hashedBytes } = progress;
-  const sizeBytes = (await fileSize(path)) ?? 0;
+  const { row, storedBytes, hash, hashedBytes, file } = progress;
+  const sizeBytes = file ? storedBytes : ((await fileSize(path)) ?? 0);
   if (hash && row.algorithm === wanted && hashedBytes === storedBytes && sizeBytes === storedBytes) {
     return digestFrom(wanted, hash.copy());
   }
