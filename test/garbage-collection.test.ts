@@ -5,7 +5,7 @@ import type { Settings } from '../modules/registry/src/settings/settings.ts';
 import type { Collected, Store } from '../modules/registry/src/store/store.ts';
 import { pushBlob } from './helpers/images.ts';
 import { repository } from './helpers/names.ts';
-import { dayMs, filesIn, hourMs } from './store/garbage.ts';
+import { dayMs, hourMs } from './store/garbage.ts';
 import { withStore, type StoreTest } from './store/with-store.ts';
 
 const plant = repository('plant');
@@ -122,15 +122,15 @@ describe('garbage collection', () => {
 describe('the direct method collectGarbage', () => {
   it(
     'answers the numbers, and in a dry run changes nothing',
-    withSite(async ({ store, directory, clock, garbage, ended }) => {
+    withSite(async ({ store, clock, garbage, ended }) => {
       await pushBlob(store.local, plant, bytes);
       garbage.apply(settingsOf({ garbageCollection: { enabled: false } }), { active: true });
       await clock.advance(dayMs);
       expect(await garbage.call({ dryRun: true })).to.deep.equal({ status: 200, payload: { ...one, dryRun: true } });
-      expect(await filesIn(directory, 'blobs')).to.have.length(1);
+      expect(store.contents.blobs).to.equal(1);
       expect(ended).to.deep.equal([]);
       expect(await garbage.call(null)).to.deep.equal({ status: 200, payload: { ...one, dryRun: false } });
-      expect(await filesIn(directory, 'blobs')).to.deep.equal([]);
+      expect(store.contents.blobs).to.equal(0);
       expect(ended).to.deep.equal([one]);
     }),
   );

@@ -156,7 +156,10 @@ describe('collectGarbage()', () => {
         await store.uploads.begin(plant),
         await store.uploads.begin(plant),
       ];
-      for (const upload of [old, fresh]) await upload.append(contentOf('half'));
+      for (const upload of [old, fresh]) {
+        await upload.append(contentOf('half'));
+        await upload.release();
+      }
       const download = await store.replica.beginBlob(plant, { digest, size: 100 });
       await download.append(contentOf('some'));
       await download.release();
@@ -166,7 +169,7 @@ describe('collectGarbage()', () => {
       await touch(directory, 'uploads', clock.now());
       await touch(directory, 'uploads', new Date(clock.now().getTime() - 7 * dayMs), (name) => name !== fresh.id);
       expect(await collectGarbage(store, { dryRun: true })).to.deep.equal({ ...nothing, uploads: 3, bytes: 8 });
-      expect(await filesIn(directory, 'uploads')).to.have.length(4);
+      expect(await filesIn(directory, 'uploads')).to.have.length(3);
       expect(await collectGarbage(store)).to.deep.equal({ ...nothing, uploads: 3, bytes: 8 });
       expect(await codeOf(old.append(contentOf('x')))).to.equal('BLOB_UPLOAD_UNKNOWN');
       expect(await store.uploads.find(plant, empty.id)).to.equal(undefined);
@@ -194,6 +197,26 @@ describe('collectGarbage()', () => {
       expect(await filesIn(directory, 'blobs')).to.deep.equal(['notes.txt']);
     }),
   );
+
+  it('removes the bytes of a small blob with its row', async () => {
+    const { index, entries } = hookedIndex();
+    const contentRows = async (): Promise<number> =>
+      (await entries()).filter(([key]) => key.startsWith('!content!')).length;
+    const test = withStore(
+      async ({ store, clock }) => {
+        await pushBlob(store.local, plant, bytes);
+        await pushBlob(store.local, other, bytes);
+        expect(await contentRows()).to.equal(1);
+        await clock.advance(dayMs);
+        expect(await collectGarbage(store, { dryRun: true })).to.include({ blobs: 1, bytes: bytes.length });
+        expect(await contentRows()).to.equal(1);
+        expect(await collectGarbage(store)).to.include({ blobs: 1, bytes: bytes.length });
+        expect(await contentRows()).to.equal(0);
+      },
+      { index },
+    );
+    await test();
+  });
 
   it('says in a dry run what it would free, and changes nothing', async () => {
     const { index, entries } = hookedIndex();

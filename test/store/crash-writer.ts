@@ -42,7 +42,7 @@ async function download(): Promise<void> {
   const digest = digestOf(bytes);
   for (;;) {
     const upload = await store.replica.beginBlob(repository('plant/download'), { digest, size: bytes.length });
-    const next = bytes.subarray(upload.offset, Math.min(upload.offset + 100_000, bytes.length - 1));
+    const next = bytes.subarray(upload.offset, Math.min(upload.offset + 30_000, bytes.length - 1));
     if (next.length === 0) return;
     await upload.append(Readable.from([next]));
     say({ offset: upload.offset });

@@ -4,6 +4,7 @@
  */
 import { writeSync } from 'node:fs';
 import { digestOf } from '../../modules/registry/src/oci/digest.ts';
+import type { RepositoryName } from '../../modules/registry/src/oci/names.ts';
 import { systemClock } from '../../modules/registry/src/status/clock.ts';
 import { openStore } from '../../modules/registry/src/store/open-store.ts';
 import { pushImage, sampleImage } from '../helpers/images.ts';
@@ -28,14 +29,20 @@ async function push(writer: string): Promise<never> {
     say({ repository: name, tag: tagName, digest: image.manifest.digest });
     const before = await store.resolveTag(name, tag(`${round}-${count - 1}`));
     if (count > 0 && before) await store.local.deleteManifest(name, before);
-    if (count % 7 === 0) await (await store.uploads.begin(name)).append(contentOf('abandoned'));
+    if (count % 7 === 0) await abandon(name);
     if (count % 11 === 0) await store.local.deleteBlob(name, digestOf(Buffer.from(layerOf(count + 2))));
   }
 }
 
-/** Each comes back after five pushes; earlier rounds do not have it. */
+async function abandon(name: RepositoryName): Promise<void> {
+  const upload = await store.uploads.begin(name);
+  await upload.append(contentOf('abandoned'));
+  await upload.release();
+}
+
+/** Each comes back after five pushes; earlier rounds do not have it. Two of five are files, the others rows. */
 function layerOf(count: number): string {
-  return `${round} layer ${count % 5}`;
+  return `${round} layer ${count % 5}`.repeat(count % 5 < 2 ? 10_000 : 1);
 }
 
 /** With almost no grace period parts are collected before their manifest comes, and are sent again. */

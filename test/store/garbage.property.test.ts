@@ -8,14 +8,16 @@ import { repository, tag } from '../helpers/names.ts';
 import { collectGarbage, dayMs, expectOnlyNeeded, filesIn, noMercy, pullEverything } from './garbage.ts';
 import { contentOf, withStore, type StoreTest } from './with-store.ts';
 
-const one = sampleImage(['base', 'one']);
-const two = sampleImage(['base', 'two'], { docker: true });
+/** Large enough to be a file; the others are rows. */
+const base = 'base '.repeat(20_000);
+const one = sampleImage([base, 'one']);
+const two = sampleImage([base, 'two'], { docker: true });
 const index = sampleIndex([
   [{ os: 'linux', architecture: 'amd64' }, one],
   [{ os: 'linux', architecture: 'arm64' }, two],
 ]);
 const signature = sampleImage(['signature'], { subject: index.manifest });
-const attestation = sampleImage(['base', 'attestation'], { subject: signature.manifest });
+const attestation = sampleImage([base, 'attestation'], { subject: signature.manifest });
 const images = { one, two, index, signature, attestation };
 type ImageName = keyof typeof images;
 
@@ -52,7 +54,9 @@ async function take({ store, clock }: StoreTest, next: Step): Promise<void> {
       await store.local.mountBlob(repository(next.name), digestOf(blob));
     }
   } else if ('beginUploadIn' in next) {
-    await (await store.uploads.begin(repository(next.beginUploadIn))).append(contentOf('begun'));
+    const upload = await store.uploads.begin(repository(next.beginUploadIn));
+    await upload.append(contentOf('begun'));
+    await upload.release();
   } else if ('waitMs' in next) {
     await clock.advance(next.waitMs);
   } else {

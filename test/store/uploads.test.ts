@@ -4,8 +4,10 @@ import { readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { digestOf } from '../../modules/registry/src/oci/digest.ts';
+import { smallBlobBytes } from '../../modules/registry/src/store/layout.ts';
 import { pushBlob } from '../helpers/images.ts';
 import { repository } from '../helpers/names.ts';
+import { filesIn } from './garbage.ts';
 import { codeOf, contentOf, withStore } from './with-store.ts';
 
 const plant = repository('plant');
@@ -33,6 +35,64 @@ describe('uploads', () => {
       expect(await again.uploads.find(plant, first.id)).to.equal(undefined);
     }),
   );
+
+  it(
+    'with little in them are no file while somebody writes, and one when let go: a killed process loses nothing told',
+    withStore(async ({ store, directory, reopen }) => {
+      const files = (): Promise<string[]> => readdir(join(directory, 'uploads'));
+      const first = await store.uploads.begin(plant);
+      await first.append(contentOf('some'));
+      await first.append(contentOf(' te'));
+      expect(first.offset).to.equal(7);
+      expect(await files()).to.deep.equal([]);
+      await first.release();
+      expect(await files()).to.deep.equal([first.id]);
+      await first.append(contentOf('xt'));
+      const begun = await store.uploads.begin(plant);
+      await begun.append(contentOf('held at the close'));
+      const again = await reopen();
+      expect((await again.uploads.find(plant, begun.id))!.offset).to.equal(17);
+      const second = await again.uploads.find(plant, first.id);
+      expect(second!.offset).to.equal(9);
+      await second!.commit(digestOf(Buffer.from('some text')));
+      expect(await files()).to.deep.equal([begun.id]);
+      const blobOfText = await again.openBlob(plant, digestOf(Buffer.from('some text')));
+      expect(String(blobOfText!.bytes)).to.equal('some text');
+    }),
+  );
+
+  for (const [sizeBytes, place] of [
+    [smallBlobBytes, 'row'],
+    [smallBlobBytes + 1, 'file'],
+  ] as const) {
+    it(
+      `of ${sizeBytes} bytes end as a ${place}, in one piece or in many, over a restart or not`,
+      withStore(async ({ store, directory, reopen }) => {
+        const whole = Buffer.alloc(sizeBytes, `${place} `);
+        const files = async (): Promise<number> => (await filesIn(directory, 'blobs')).length;
+        await pushBlob(store.local, plant, whole);
+        expect(await files()).to.equal(place === 'file' ? 1 : 0);
+        expect((await store.openBlob(plant, digestOf(whole)))!.bytes?.length).to.equal(
+          place === 'row' ? sizeBytes : undefined,
+        );
+        const pieces = Buffer.alloc(sizeBytes, `${place} in pieces `);
+        const session = await store.uploads.begin(plant);
+        for (let at = 0; at < sizeBytes; at += 30_000) {
+          await session.append(contentOf(pieces.subarray(at, at + 30_000)));
+          await session.release();
+        }
+        const again = await reopen();
+        await (await again.uploads.find(plant, session.id))!.commit(digestOf(pieces));
+        expect(await files()).to.equal(place === 'file' ? 2 : 0);
+        expect(await filesIn(directory, 'uploads')).to.deep.equal([]);
+        for (const content of [whole, pieces]) {
+          const stream = await again.readBlob(plant, digestOf(content), { offset: 5 });
+          expect(Buffer.concat((await stream!.toArray()) as Buffer[])).to.deep.equal(content.subarray(5));
+        }
+        expect(again.contents).to.deep.include({ blobs: 2, usedBytes: 2 * sizeBytes });
+      }),
+    );
+  }
 
   it(
     'are found by their id in their repository only, and never by a path',

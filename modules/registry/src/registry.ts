@@ -117,6 +117,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     },
   });
 
+  let carriedHead = store.journal.head;
   const api = createApi({
     store,
     auth,
@@ -134,6 +135,9 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     onRequest: (sample) => metrics.observeRequest(sample),
     onChange() {
       lastActivityTime = clock.now();
+      // A blob is carried with the manifest that follows it.
+      if (store.journal.head === carriedHead) return;
+      carriedHead = store.journal.head;
       sync.wake();
     },
   });

@@ -37,7 +37,7 @@ export async function getBlob(exchange: Exchange, { name, digest }: BlobParamete
       throw new RegistryError('RANGE_INVALID', { detail: { size } });
     }
     if (!range && size <= smallBytes) {
-      const bytes = await readPart(blob, { start: 0, length: size });
+      const bytes = blob.bytes ?? (await readPart(blob, { start: 0, length: size }));
       answerBytes(response, 200, bytes, { ...headers, ...octets });
       exchange.remember({ ...headers, ...octets }, bytes);
       return;

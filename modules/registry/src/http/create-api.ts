@@ -56,7 +56,7 @@ const pumpBytes = 1024 * 1024;
 const pumpBuffersKept = 16;
 
 /**
- * The registry API. Reads under `/v2` are served straight from node, as express alone would cost more than they do;
+ * The registry API. What is under `/v2` is served straight from node, as express alone would cost more than it does;
  * everything else passes through express. Both use the same table, checks and handlers.
  */
 export function createApi(options: ApiOptions): RequestListener {
@@ -81,8 +81,7 @@ export function createApi(options: ApiOptions): RequestListener {
 
   return (request, response) => {
     if (!options.state().refusal && quick.serve(request, response)) return;
-    const isRead = request.method === 'GET' || request.method === 'HEAD';
-    if (isRead && request.url?.startsWith('/v2') === true) void serve(request, response);
+    if (request.url?.startsWith('/v2') === true) void serve(request, response);
     else app(request, response);
   };
 

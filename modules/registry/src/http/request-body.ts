@@ -1,13 +1,45 @@
 import type { IncomingMessage } from 'node:http';
+import { finished } from 'node:stream';
 import type { ErrorCode } from '../errors.ts';
 import { RegistryError } from '../errors.ts';
 import type { Exchange } from './exchange.ts';
 
+/** So much of a body may wait in memory; the socket goes on being read meanwhile, which an iterator of node's stops. */
+const aheadBytes = 1024 * 1024;
+
 /** The body as it arrives. Leaving it early keeps the connection, so that an error can still be answered. */
-export function bodyOf(request: IncomingMessage): AsyncIterable<Buffer> {
-  return {
-    [Symbol.asyncIterator]: () => request.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer>,
+export async function* bodyOf(request: IncomingMessage): AsyncGenerator<Buffer> {
+  let arrived: Buffer[] = [];
+  let waitingBytes = 0;
+  let end: { readonly error?: Error | null | undefined } | undefined;
+  let wake = (): void => undefined;
+  const onData = (chunk: Buffer): void => {
+    arrived.push(chunk);
+    waitingBytes += chunk.length;
+    if (waitingBytes >= aheadBytes) request.pause();
+    wake();
   };
+  const forget = finished(request, { writable: false }, (error) => {
+    end = { error };
+    wake();
+  });
+  request.on('data', onData);
+  try {
+    for (;;) {
+      const taken = arrived;
+      [arrived, waitingBytes] = [[], 0];
+      if (request.isPaused()) request.resume();
+      for (const chunk of taken) yield chunk;
+      if (arrived.length > 0) continue;
+      if (end?.error) throw end.error;
+      if (end) return;
+      await new Promise<void>((resolve) => (wake = resolve));
+    }
+  } finally {
+    request.off('data', onData);
+    request.pause();
+    forget();
+  }
 }
 
 /** Whether the request announces a body (RFC 9112, 6.3). */

@@ -20,6 +20,10 @@ export async function sendBlob(
   buffers: BufferPool,
 ): Promise<void> {
   const stop = part.start + part.length;
+  if (blob.bytes) {
+    response.end(blob.bytes.subarray(part.start, stop));
+    return;
+  }
   if (part.length <= smallBytes) {
     response.end(await readPart(blob, part));
     return;

@@ -30,12 +30,12 @@ export async function startUpload(exchange: Exchange, { name }: { readonly name:
   }
   try {
     await append(exchange, session);
+    await session.commit(digest);
   } catch (error) {
     // Nobody was told of this session, so nobody can go on with it.
-    await session.cancel();
+    await session.cancel().catch(() => undefined);
     throw error;
   }
-  await session.commit(digest);
   answerBlob(exchange, name, digest);
 }
 
@@ -56,11 +56,10 @@ export async function finishUpload(exchange: Exchange, { name, upload }: Session
   const session = await findSession(exchange, name, upload);
   try {
     if (hasBody(exchange.request)) await append(exchange, session);
-  } catch (error) {
+    await session.commit(digest);
+  } finally {
     await session.release();
-    throw error;
   }
-  await session.commit(digest);
   answerBlob(exchange, name, digest);
 }
 

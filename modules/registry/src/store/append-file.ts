@@ -2,21 +2,29 @@ import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { RegistryError } from '../errors.ts';
 import { abortable } from './abortable.ts';
+import { smallBlobBytes } from './layout.ts';
+
+/** Where an upload's bytes go: the file, once there are more than a few. */
+export interface AppendTarget {
+  /** Where the file ends. */
+  readonly storedBytes: number;
+  /** Received before, and in no file yet. */
+  readonly held: Buffer;
+  /** Opens the file; called at most once, when it is needed. */
+  open(): Promise<FileHandle>;
+  /** Called while the pieces are on their way to the file, in order: the time to hash them. */
+  onWriting(pieces: readonly Uint8Array[], position: number): void;
+  /** Called once they are in it. */
+  onWritten(sizeBytes: number): void;
+}
 
 export interface AppendOptions {
-  readonly path: string;
-  /** Where the file ends now. */
-  readonly offset: number;
   readonly content: AsyncIterable<Uint8Array>;
   readonly signal: AbortSignal;
   /** More than this is refused with SIZE_INVALID: nobody fills the disk with a blob that never ends. */
   readonly limitBytes: number;
   /** Throws when the disk is needed for something else; asked at the start and every 16 MB. */
   readonly ensureRoom: () => Promise<void>;
-  /** Called while the pieces are on their way to the file, in order: the time to hash them. */
-  readonly onWriting: (pieces: readonly Uint8Array[], position: number) => void;
-  /** Called once they are in it. */
-  readonly onWritten: (sizeBytes: number) => void;
 }
 
 /** Large writes cost less, and bound what one upload keeps in memory to twice this. */
@@ -26,55 +34,76 @@ const writePieces = 1024;
 const syncBytes = 16 * 1024 * 1024;
 
 /**
- * Adds `content` to the end of a file. When it breaks off, or the signal fires, what arrived is in the file
- * before this rejects. A chunk must not be changed by its giver afterwards.
+ * Adds `content` to what the target has. What came whole and is small in all is left to the caller to hold: the result.
+ * Everything else is in the file when this resolves, and when it breaks off, or the signal fires, before it rejects.
+ * A chunk must not be changed by its giver afterwards.
  */
-export async function appendToFile(options: AppendOptions): Promise<void> {
-  const { path, content, signal, limitBytes, ensureRoom, onWriting, onWritten } = options;
-  await ensureRoom();
-  const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o640);
-  let end = options.offset;
-  let pieces: Uint8Array[] = [];
-  let gathered = 0;
+export async function appendContent(target: AppendTarget, options: AppendOptions): Promise<Buffer | undefined> {
+  const { content, signal, limitBytes, ensureRoom } = options;
+  let file: FileHandle | undefined;
+  let end = target.storedBytes;
+  let pieces: Uint8Array[] = target.held.length > 0 ? [target.held] : [];
+  let gathered = target.held.length;
   let unsynced = 0;
   let writing = Promise.resolve();
-  let syncing = Promise.resolve();
+  let syncing: Promise<void> | undefined;
+  let checking = Promise.resolve();
 
-  /** One write at a time, while the next pieces are gathered. */
+  /** One write at a time, while the next pieces are gathered; the disk is given its time without waiting for it. */
   const flush = async (): Promise<void> => {
     await writing;
     if (gathered === 0) return;
+    await checking;
+    file ??= await target.open();
     const [ready, sizeBytes] = [pieces, gathered];
     [pieces, gathered] = [[], 0];
-    writing = writeAll(file, ready, sizeBytes, end).then(() => onWritten(sizeBytes));
+    writing = writeAll(file, ready, sizeBytes, end).then(() => target.onWritten(sizeBytes));
     writing.catch(() => undefined); // told by the next await of it
-    onWriting(ready, end);
+    target.onWriting(ready, end);
     end += sizeBytes;
     unsynced += sizeBytes;
     if (unsynced < syncBytes) return;
     unsynced = 0;
-    await Promise.all([writing, syncing, ensureRoom()]);
+    await syncing; // at most 32 MB wait for the disk
     syncing = file.datasync();
     syncing.catch(() => undefined);
+    checking = ensureRoom();
+    checking.catch(() => undefined);
   };
 
+  await ensureRoom();
+  let isWhole = false;
   try {
-    if ((await file.stat()).size > end) await file.truncate(end); // left by a write that failed half-way
-    try {
-      for await (const piece of abortable(content, signal)) {
-        if (end + gathered + piece.length > limitBytes)
-          throw new RegistryError('SIZE_INVALID', { detail: { limitBytes } });
-        pieces.push(piece);
-        gathered += piece.length;
-        if (gathered >= writeBytes || pieces.length >= writePieces) await flush();
-      }
-    } finally {
-      await flush();
-      await Promise.all([writing, syncing]);
+    for await (const piece of abortable(content, signal)) {
+      if (end + gathered + piece.length > limitBytes)
+        throw new RegistryError('SIZE_INVALID', { detail: { limitBytes } });
+      pieces.push(piece);
+      gathered += piece.length;
+      if (gathered >= writeBytes || pieces.length >= writePieces) await flush();
     }
+    isWhole = true;
+    if (end === 0 && gathered <= smallBlobBytes) return Buffer.concat(pieces, gathered);
   } finally {
-    await Promise.allSettled([writing, syncing]);
+    try {
+      if (!isWhole || end > 0 || gathered > smallBlobBytes) await flush();
+    } finally {
+      await Promise.allSettled([writing, syncing]);
+    }
+    await Promise.all([writing, syncing]);
+  }
+  return undefined;
+}
+
+/** Opens the file of an upload that has `sizeBytes` of it; what a failed write left behind them is cut off. */
+export async function openUploadFile(path: string, sizeBytes: number): Promise<FileHandle> {
+  const emptied = sizeBytes === 0 ? constants.O_TRUNC : 0;
+  const file = await open(path, constants.O_RDWR | constants.O_CREAT | emptied, 0o640);
+  try {
+    if (sizeBytes > 0 && (await file.stat()).size > sizeBytes) await file.truncate(sizeBytes);
+    return file;
+  } catch (error) {
     await file.close();
+    throw error;
   }
 }
 

@@ -55,6 +55,7 @@ export function createOutbox({ tables, commit }: ChangesOptions): Outbox {
 
     async pending() {
       const { outbox: count } = commit.totals;
+      if (count === 0) return { count };
       const [first] = await tables.outbox.values({ limit: 1 }).all();
       return { count, ...(first && { oldest: new Date(first.at) }) };
     },

@@ -19,7 +19,7 @@ export interface CollectBlobs extends GarbagePass {
 }
 
 /**
- * Removes the blobs that no repository has: first, durably, their rows, then their files. A blob is held meanwhile,
+ * Removes the blobs that no repository has: first, durably, their rows, which is all of a small one, then their files. A blob is held meanwhile,
  * so that whoever brings it again does so after its file is gone; one that is just being brought is left alone.
  */
 export async function collectBlobs(pass: CollectBlobs): Promise<Freed> {
@@ -37,23 +37,24 @@ export async function collectBlobs(pass: CollectBlobs): Promise<Freed> {
         held.push(letGo);
         examined.push({ suspect, digest, isLinked: await hasAny(tables.holder, holderRange(digest)) });
       }
-      const removed = await commit.transact((write) => {
-        const gone: Digest[] = [];
+      const files = await commit.transact((write) => {
+        const files: Digest[] = [];
         for (const { suspect, digest, isLinked } of examined) {
           if (!isStillSuspect(write, suspect)) continue;
           if (!dryRun) clearSuspect(write, suspect.key);
           const row = write.get(tables.blob, digest);
           if (isLinked || !row) continue;
-          gone.push(digest);
           freed.count += 1;
           freed.bytes += row.sizeBytes;
           if (dryRun) continue;
           write.delete(tables.blob, digest);
           write.count({ blobs: -1, usedBytes: -row.sizeBytes });
+          if (write.get(tables.content, digest)) write.delete(tables.content, digest);
+          else files.push(digest);
         }
-        return gone;
+        return files;
       });
-      if (!dryRun) for (const digest of removed) await removeFile(blobPath(directory, digest));
+      for (const digest of files) await removeFile(blobPath(directory, digest));
     } finally {
       for (const letGo of held) letGo();
     }

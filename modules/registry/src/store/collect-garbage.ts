@@ -14,7 +14,7 @@ export interface CollectorOptions {
   readonly tables: Tables;
   readonly commit: GroupCommit;
   readonly clock: Clock;
-  readonly uploads: Pick<BlobUploads, 'abandon' | 'tryTake'>;
+  readonly uploads: Pick<BlobUploads, 'abandon' | 'has' | 'ids' | 'tryTake'>;
   readonly places: Turns;
 }
 

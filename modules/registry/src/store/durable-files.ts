@@ -1,5 +1,5 @@
 import { constants, type Stats } from 'node:fs';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, stat, writeFile, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { digestFrom, startHash, type Digest, type DigestAlgorithm } from '../oci/digest.ts';
 import { hasCode } from './storage-error.ts';
@@ -41,11 +41,19 @@ export async function digestOfFile(path: string, algorithm: DigestAlgorithm): Pr
   }
 }
 
-/** Moves a finished file to its place for good: its content and then its name survive a power cut. */
-export async function placeFile(from: string, to: string): Promise<void> {
-  await syncContent(from);
-  await makeDirectory(dirname(to));
-  await rename(from, to);
+/**
+ * Moves a finished file to its place for good: its content and then its name survive a power cut.
+ * `file` is `from`, where it is open for writing already; it stays open.
+ */
+export async function placeFile(from: string, to: string, file?: FileHandle): Promise<void> {
+  await (file ? file.datasync() : syncContent(from));
+  try {
+    await rename(from, to);
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error;
+    await makeDirectory(dirname(to)); // the first of its folder
+    await rename(from, to);
+  }
   await syncDirectory(dirname(to));
 }
 
@@ -65,6 +73,21 @@ export async function makeDirectory(path: string): Promise<void> {
   for (let created = path; created.length >= first.length; created = dirname(created)) {
     await syncDirectory(dirname(created));
   }
+}
+
+/** The whole content; nothing where there is no file. */
+export async function readSmallFile(path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return Buffer.alloc(0);
+    throw error;
+  }
+}
+
+/** Not synced. */
+export function writeSmallFile(path: string, bytes: Buffer): Promise<void> {
+  return writeFile(path, bytes, { mode: 0o640 });
 }
 
 export function removeFile(path: string): Promise<void> {

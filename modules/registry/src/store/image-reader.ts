@@ -1,12 +1,12 @@
 import { open, type FileHandle } from 'node:fs/promises';
-import { addAbortSignal } from 'node:stream';
+import { addAbortSignal, Readable } from 'node:stream';
 import { algorithmOf, digestOf, type Digest } from '../oci/digest.ts';
 import { isDigest, type RepositoryName, type Tag } from '../oci/names.ts';
 import type { Log } from '../status/log.ts';
 import { fallbackReferrers } from './fallback-referrers.ts';
-import { blobPath, idOf, keyWithin, rangeWithin, relationRange, type Tables } from './layout.ts';
+import { blobPath, idOf, keyWithin, rangeWithin, relationRange, smallBlobBytes, type Tables } from './layout.ts';
 import { hasCode } from './storage-error.ts';
-import type { Store } from './store.ts';
+import type { OpenBlob, Store } from './store.ts';
 
 export type ImageReader = Pick<
   Store,
@@ -86,6 +86,8 @@ export function createImageReader({ directory, tables, log, renewLink }: ImageRe
 
     async openBlob(repository, digest) {
       const size = sizeOf(repository, digest);
+      const bytes = smallContent(digest, size);
+      if (bytes) return openBytes(bytes);
       const file = size === undefined ? undefined : await openFile(repository, digest);
       if (size === undefined || !file) return undefined;
       return {
@@ -97,7 +99,10 @@ export function createImageReader({ directory, tables, log, renewLink }: ImageRe
 
     async readBlob(repository, digest, { offset = 0, signal } = {}) {
       signal?.throwIfAborted();
-      const file = sizeOf(repository, digest) === undefined ? undefined : await openFile(repository, digest);
+      const size = sizeOf(repository, digest);
+      const bytes = smallContent(digest, size);
+      if (bytes) return Readable.from(offset < bytes.length ? [bytes.subarray(offset)] : []);
+      const file = size === undefined ? undefined : await openFile(repository, digest);
       if (!file) return undefined;
       const content = file.createReadStream({ start: offset, highWaterMark: readAheadBytes });
       return signal ? addAbortSignal(signal, content) : content;
@@ -110,6 +115,10 @@ export function createImageReader({ directory, tables, log, renewLink }: ImageRe
     return isLinked ? tables.blob.getSync(digest)?.sizeBytes : undefined;
   }
 
+  function smallContent(digest: Digest, size: number | undefined): Buffer | undefined {
+    return size !== undefined && size <= smallBlobBytes ? tables.content.getSync(digest) : undefined;
+  }
+
   /** An open file outlives its removal: who has begun to pull a blob gets all of it. */
   async function openFile(repository: RepositoryName, digest: Digest): Promise<FileHandle | undefined> {
     try {
@@ -120,6 +129,15 @@ export function createImageReader({ directory, tables, log, renewLink }: ImageRe
       return undefined;
     }
   }
+}
+
+function openBytes(bytes: Buffer): OpenBlob {
+  return {
+    size: bytes.length,
+    bytes,
+    read: (buffer, position) => Promise.resolve(bytes.copy(buffer, 0, Math.min(position, bytes.length))),
+    close: () => Promise.resolve(),
+  };
 }
 
 /** A look-up that takes microseconds, as a promise. */

@@ -11,12 +11,13 @@
  * │   ├── referrer    <name> NUL <subject> NUL <digest> -> descriptor
  * │   ├── lock        <name> NUL [<tag or digest>]    -> attributes; only where something is not allowed
  * │   ├── blob        <digest>                        -> size, added
+ * │   ├── content     <digest>                        -> the bytes of a blob of up to 64 KiB
  * │   ├── suspect     manifest|link|blob NUL <its key> -> since when it may be that nothing needs it
- * │   ├── upload      <id>                            -> repository, started, digest?
+ * │   ├── upload      <id>                            -> repository, started, digest?; only of one that has a file
  * │   ├── journal     <sequence>                      -> what changed: push, tag, untag, delete
  * │   ├── outbox      <sequence of the journal>       -> what is still to be carried to the parent
  * │   └── record      <kind> NUL <id>                 -> `fact`: other rooms' records · `store`: totals
- * ├── blobs/sha256/ab/abcdef…    complete, verified, never changed
+ * ├── blobs/sha256/ab/abcdef…    larger blobs: complete, verified, never changed
  * └── uploads/<id>               received so far; its length is the offset
  *
  * Every key, range and path is built here and nowhere else.
@@ -49,6 +50,7 @@ export function openTables(index: Index) {
     referrer: json<Descriptor>('referrer'),
     lock: json<Attributes>('lock'),
     blob: json<BlobRow>('blob'),
+    content: index.sublevel<string, Buffer>('content', { valueEncoding: 'buffer' }),
     suspect: json<SuspectRow>('suspect'),
     upload: json<UploadRow>('upload'),
     journal: json<ChangeRow>('journal'),
@@ -56,6 +58,9 @@ export function openTables(index: Index) {
     record: json<unknown>('record'),
   };
 }
+
+/** Up to here a blob is a row: it becomes durable with the batch that makes it visible. LevelDB is slow with more. */
+export const smallBlobBytes = 64 * 1024;
 
 /** Sorts before every character a name, tag or digest may hold, so that `plant` never meets `plant2`. */
 const separator = '\0';

@@ -50,8 +50,9 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     renewLink: createLinkRenewal({ tables, commit, clock }),
   });
   const places = createTurns();
-  const uploads = createBlobUploads({ directory, tables, commit, places, ensureRoom });
+  const uploads = createBlobUploads({ directory, tables, commit, places, ensureRoom, clock });
   const { beginBlob } = uploads;
+  let measuring: Promise<number> | undefined;
   const closing = new AbortController();
   const collections = new Set<Promise<unknown>>();
   const fromParent: Author = { origin: 'parent', carried: false };
@@ -126,8 +127,10 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     return bavail * bsize;
   }
 
+  /** Asked once for all who ask at the same time. */
   async function ensureRoom(): Promise<void> {
-    if ((await freeBytes()) < reserveBytes) throw new RegistryError('STORAGE_FULL');
+    measuring ??= freeBytes().finally(() => (measuring = undefined));
+    if ((await measuring) < reserveBytes) throw new RegistryError('STORAGE_FULL');
   }
 }
 

@@ -1,3 +1,4 @@
+import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { RegistryError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -26,17 +27,22 @@ export interface BlobPlace {
 }
 
 /**
- * Moves a verified blob to its place and makes it visible: content, name, index, each on the disk before the next.
- * One that is there already is only linked. Throws BLOB_UPLOAD_UNKNOWN when its bytes are nowhere.
+ * Moves the file of a verified blob to its place and makes it visible: content, name, index, each on the disk before the
+ * next. One that is there already is only linked. `file` is that of the upload, where it is open. Throws BLOB_UPLOAD_UNKNOWN when its bytes are nowhere.
  */
-export async function placeBlob({ directory, tables, commit, places }: BlobPlace, blob: VerifiedBlob): Promise<void> {
+export async function placeFileBlob(
+  { directory, tables, commit, places }: BlobPlace,
+  blob: VerifiedBlob,
+  file?: FileHandle,
+): Promise<void> {
   const { id, repository, digest, sizeBytes } = blob;
   const [from, to] = [uploadPath(directory, id), blobPath(directory, digest)];
   const endTurn = await places.take(digest);
   try {
-    const isThere = (await fileSize(to)) === sizeBytes;
+    const mayBeThere = !file || tables.blob.getSync(digest) !== undefined; // else the new file may take its place
+    const isThere = mayBeThere && (await fileSize(to)) === sizeBytes;
     if (isThere) await syncDirectory(dirname(to));
-    else if (((await fileSize(from)) ?? 0) === sizeBytes) await placeFile(from, to);
+    else if (file ?? (await fileSize(from)) === sizeBytes) await placeFile(from, to, file);
     else throw new RegistryError('BLOB_UPLOAD_UNKNOWN');
     await commit.transact((write) => {
       linkBlob(write, repository, digest, sizeBytes);
@@ -46,6 +52,25 @@ export async function placeBlob({ directory, tables, commit, places }: BlobPlace
   } finally {
     endTurn();
   }
+}
+
+/** Writes a small verified blob and makes it visible, in one batch. */
+export function placeSmallBlob(
+  { tables, commit }: BlobPlace,
+  { id, repository, digest }: Omit<VerifiedBlob, 'sizeBytes'>,
+  bytes: Buffer,
+): Promise<void> {
+  return commit.transact((write) => {
+    if (!write.get(tables.content, digest)) write.put(tables.content, digest, bytes);
+    linkBlob(write, repository, digest, bytes.length);
+    write.delete(tables.upload, id);
+  });
+}
+
+/** Whether the bytes of a blob are here; a file without a row, which a crash may leave, counts. */
+export async function isPresent({ directory, tables }: BlobPlace, digest: Digest, sizeBytes: number): Promise<boolean> {
+  if (tables.content.getSync(digest)?.length === sizeBytes) return true;
+  return (await fileSize(blobPath(directory, digest))) === sizeBytes;
 }
 
 /** The upload of a blob whose bytes are here: it begins at its end, ignores what is appended, and is only linked. */
@@ -60,7 +85,8 @@ export function presentBlob(place: BlobPlace, blob: VerifiedBlob, endTurn: () =>
       if (digest !== blob.digest) {
         throw new RegistryError('DIGEST_INVALID', { detail: { provided: digest, computed: blob.digest } });
       }
-      await placeBlob(place, blob);
+      const bytes = place.tables.content.getSync(digest);
+      await (bytes ? placeSmallBlob(place, blob, bytes) : placeFileBlob(place, blob));
       endTurn();
     },
     cancel: letGo,

@@ -77,12 +77,17 @@ export interface RemovedContent {
 
 export interface OpenBlob {
   readonly size: number;
+  /** All of it, where it is small enough to be at hand at once. */
+  readonly bytes?: Buffer;
   /** Reads into `buffer` from byte `position`; the number of bytes read, 0 at the end. */
   read(buffer: Buffer, position: number): Promise<number>;
   close(): Promise<void>;
 }
 
-/** Upload sessions of the HTTP API. They survive a restart. */
+/**
+ * Upload sessions of the HTTP API. They survive a restart; after a crash, one is found again at the offset it had when
+ * it was last released, and one that never was and had received little or nothing is unknown.
+ */
 export interface Uploads {
   begin(repository: RepositoryName, options?: { readonly algorithm?: DigestAlgorithm }): Promise<UploadSession>;
   find(repository: RepositoryName, id: string): Promise<UploadSession | undefined>;

@@ -1,15 +1,24 @@
 import type { Hash } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
 import { RegistryError } from '../errors.ts';
 import { digestFrom, digestOf, startHash, type Digest, type DigestAlgorithm } from '../oci/digest.ts';
 import { digestOfFile, fileSize } from './durable-files.ts';
+import type { UploadRow } from './rows.ts';
 
 /** What is known of an upload while the process lives; after a restart the file's length tells the offset. */
 export interface Progress {
   readonly id: string;
-  readonly algorithm: DigestAlgorithm;
-  offset: number;
+  readonly row: UploadRow;
+  /** Whether the index has the row. */
+  isRecorded: boolean;
+  /** In the file. */
+  storedBytes: number;
+  /** What came before there was a file: small, and written to one when its sender lets go of it. */
+  held: Buffer;
+  /** Open from the first write until the commit, or until its sender lets go. */
+  file: FileHandle | undefined;
   /** Of the first `hashedBytes`, or of nothing that is in the file once that is not a number. */
-  readonly hash: Hash;
+  hash: Hash | undefined;
   hashedBytes: number;
   /** Found at a commit that then could not be written; its repetition need not, and cannot, look again. */
   verified: Digest | undefined;
@@ -17,22 +26,23 @@ export interface Progress {
   isOver: boolean;
 }
 
-export function createProgress(id: string, algorithm: DigestAlgorithm, offset: number): Progress {
+export const nothingHeld = Buffer.alloc(0);
+
+export function createProgress(id: string, row: UploadRow, stored?: { readonly storedBytes: number }): Progress {
   return {
-    id,
-    algorithm,
-    offset,
-    hash: startHash(algorithm),
-    hashedBytes: 0,
-    verified: undefined,
-    isBusy: false,
-    isOver: false,
+    ...{ id, row, isRecorded: stored !== undefined, storedBytes: stored?.storedBytes ?? 0, held: nothingHeld },
+    ...{ file: undefined, hash: undefined, hashedBytes: 0, verified: undefined, isBusy: false, isOver: false },
   };
+}
+
+export function offsetOf({ storedBytes, held }: Progress): number {
+  return storedBytes + held.length;
 }
 
 /** Goes on with the hash where it has seen all that comes before `position`; else gives it up for good. */
 export function hashPieces(progress: Progress, pieces: readonly Uint8Array[], position: number): void {
   progress.verified = undefined;
+  progress.hash ??= startHash(progress.row.algorithm);
   if (progress.hashedBytes !== position) progress.hashedBytes = NaN;
   for (const piece of pieces) {
     progress.hash.update(piece);
@@ -40,14 +50,14 @@ export function hashPieces(progress: Progress, pieces: readonly Uint8Array[], po
   }
 }
 
-/** The digest of what was received: from the running hash, or, after a restart or a failed write, from the file. */
+/** The digest of the file: from the running hash, or, after a restart or a failed write, by reading it. */
 export async function digestOfUpload(progress: Progress, path: string, wanted: DigestAlgorithm): Promise<Digest> {
-  const { algorithm, offset, hash, hashedBytes } = progress;
-  const sizeBytes = (await fileSize(path)) ?? 0;
-  if (algorithm === wanted && hashedBytes === offset && sizeBytes === offset) {
-    return digestFrom(algorithm, hash.copy());
+  const { row, storedBytes, hash, hashedBytes, file } = progress;
+  const sizeBytes = file ? storedBytes : ((await fileSize(path)) ?? 0);
+  if (hash && row.algorithm === wanted && hashedBytes === storedBytes && sizeBytes === storedBytes) {
+    return digestFrom(wanted, hash.copy());
   }
-  return sizeBytes === 0 ? digestOf(Buffer.alloc(0), wanted) : digestOfFile(path, wanted);
+  return sizeBytes === 0 ? digestOf(nothingHeld, wanted) : digestOfFile(path, wanted);
 }
 
 /** Runs `work` as the only one on this upload. Throws BLOB_UPLOAD_INVALID, or BLOB_UPLOAD_UNKNOWN once it is over. */
