@@ -72,9 +72,9 @@ describe('uploads', () => {
         const files = async (): Promise<number> => (await filesIn(directory, 'blobs')).length;
         await pushBlob(store.local, plant, whole);
         expect(await files()).to.equal(place === 'file' ? 1 : 0);
-        expect((await store.openBlob(plant, digestOf(whole)))!.bytes?.length).to.equal(
-          place === 'row' ? sizeBytes : undefined,
-        );
+        const opened = (await store.openBlob(plant, digestOf(whole)))!;
+        expect(opened.bytes?.length).to.equal(place === 'row' ? sizeBytes : undefined);
+        await opened.close();
         const pieces = Buffer.alloc(sizeBytes, `${place} in pieces `);
         const session = await store.uploads.begin(plant);
         for (let at = 0; at < sizeBytes; at += 30_000) {
