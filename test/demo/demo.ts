@@ -3,15 +3,13 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { hashPassword } from '../../modules/registry/src/auth/password-hash.ts';
 import { startCloud, type Cloud } from '../helpers/cloud.ts';
-import { sampleImage, sampleIndex, pushImage, type SampleImage } from '../helpers/images.ts';
+import { sampleImage, sampleIndex, type SampleImage } from '../helpers/images.ts';
 import type { Properties } from '../helpers/edgehub-rules.ts';
 import { freePort } from '../helpers/free-port.ts';
 import { startLayer, type Layer, type LayerReport } from '../helpers/layer.ts';
-import { repository, tag } from '../helpers/names.ts';
-import { connectTo } from '../helpers/registry-client.ts';
-import { authorize, digestOfTag, pullImage, type Account } from '../helpers/pull-image.ts';
+import { authorize, pullImage, type Account } from '../helpers/pull-image.ts';
 import { temporaryDirectory } from '../helpers/temporary-directory.ts';
-import { until } from '../helpers/until.ts';
+import { arrives, push } from '../hierarchy/push.ts';
 import { createScreen, type LayerRow, type Screen } from './screen.ts';
 
 /**
@@ -102,7 +100,7 @@ async function tour(view: Screen): Promise<void> {
     show(rows());
     step('three modules are up, each talking to its own hub over MQTT/TLS, all started at once');
 
-    await arrives(l3, 'plant/hello', '1', hello);
+    await arrives(l3.url, operator, ['plant/hello', '1'], hello);
     await Promise.all([l5, l4, l3].map((layer) => layer.reported('in sync', (report) => report.inSync === true)));
     show(rows());
     step(`plant/hello:1 is at L3, the bottom: ${hello.manifest.digest}`);
@@ -110,16 +108,13 @@ async function tour(view: Screen): Promise<void> {
     layers.forEach((layer, index) => {
       layer.site.hub.replaceDesired('registry', desiredOf(index, ['plant/hello', 'plant/tools'], hashes));
     });
-    await arrives(l3, 'plant/tools', '7', tools);
+    await arrives(l3.url, operator, ['plant/tools', '7'], tools);
     show(rows());
     step('twin update: plant/tools added at every layer, and plant/tools:7 has arrived at L3');
 
     const report = sampleImage(['measured at L4']);
     await push(l4.endpoint, operator, 'plant/hello', report, 'from-l4');
-    await until('the push at L4 is in the cloud', async () => {
-      const digest = await digestOfTag(`http://${cloud?.endpoint ?? ''}`, syncTokens.L5, 'plant/hello', 'from-l4');
-      return digest === report.manifest.digest;
-    });
+    await arrives(`http://${cloud.endpoint}`, syncTokens.L5, ['plant/hello', 'from-l4'], report);
     step('pushed plant/hello:from-l4 at L4 (ReadWrite): carried up through L5, it is in the cloud');
 
     const above = await pullImage(`http://${cloud.endpoint}`, syncTokens.L5, 'plant/hello', '1');
@@ -203,27 +198,6 @@ function multiPlatformImage(name: string): SampleImage {
       return [platform, sampleImage([layer, `base of ${platform.architecture}`], { platform })] as const;
     }),
   );
-}
-
-async function push(
-  endpoint: string,
-  account: Account,
-  name: string,
-  image: SampleImage,
-  version?: string,
-): Promise<void> {
-  const client = connectTo(endpoint, account);
-  try {
-    await pushImage(client, repository(name), image, version === undefined ? undefined : tag(version));
-  } finally {
-    await client.close();
-  }
-}
-
-async function arrives(layer: Layer, name: string, version: string, image: SampleImage): Promise<void> {
-  await until(`${name}:${version} at ${layer.name}`, async () => {
-    return (await digestOfTag(layer.url, operator, name, version)) === image.manifest.digest;
-  });
 }
 
 async function listReferrers(layer: Layer, image: SampleImage): Promise<string[]> {

@@ -6,7 +6,7 @@ import type { Auth } from '../../modules/registry/src/auth/auth.ts';
 import { createAuth } from '../../modules/registry/src/auth/create-auth.ts';
 import { hashPassword } from '../../modules/registry/src/auth/password-hash.ts';
 import { createApi, type ApiOptions, type ApiState } from '../../modules/registry/src/http/create-api.ts';
-import type { RequestSample } from '../../modules/registry/src/http/observe.ts';
+import type { RequestSample } from '../../modules/registry/src/status/metrics.ts';
 import { startListeners } from '../../modules/registry/src/http/start-listeners.ts';
 import { parseRepositoryPattern } from '../../modules/registry/src/oci/pattern.ts';
 import type { Permission, RepositoryAction, Settings } from '../../modules/registry/src/settings/settings.ts';

@@ -1,21 +1,8 @@
 import type { Log } from '../status/log.ts';
+import type { RequestSample } from '../status/metrics.ts';
 import { isWrite } from './endpoint.ts';
 import type { Exchange } from './exchange.ts';
 import type { FoundMatch, Match } from './router.ts';
-
-/** One answered request, for metrics. */
-export interface RequestSample {
-  /** The endpoint's id; `none` where no row matched. */
-  readonly endpoint: string;
-  readonly method: string;
-  /** 499 when the client went away before it was answered. */
-  readonly status: number;
-  readonly seconds: number;
-  /** As the socket counts: heads included. */
-  readonly bytesSent: number;
-  /** Body bytes. */
-  readonly bytesReceived: number;
-}
 
 /**
  * Begins to measure. The sample is taken once the answer is out (or the connection gone) and the handler is done,

@@ -3,9 +3,9 @@ import { LRUCache } from 'lru-cache';
 import type { Auth } from '../auth/auth.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Clock } from '../status/clock.ts';
+import type { RequestSample } from '../status/metrics.ts';
 import type { Store } from '../store/store.ts';
 import type { Headers } from './answer.ts';
-import type { RequestSample } from './observe.ts';
 
 /**
  * Reads that were answered a moment ago, answered again without asking anybody: manifests and small blobs, for

@@ -7,12 +7,15 @@ import type { ConnectionState, RepositoryProgress, SyncState, SyncStatus } from 
 
 /** One answered request. */
 export interface RequestSample {
-  /** The endpoint's id, `end-2` or `token`; never the path, which clients choose. */
+  /** The endpoint's id, `end-2` or `token`, `none` where no row matched; never the path, which clients choose. */
   readonly endpoint: string;
   readonly method: string;
+  /** 499 when the client went away before it was answered. */
   readonly status: number;
   readonly seconds: number;
+  /** As the socket counts: heads included. */
   readonly bytesSent: number;
+  /** Body bytes. */
   readonly bytesReceived: number;
 }
 
