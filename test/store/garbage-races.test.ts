@@ -239,14 +239,14 @@ for (const [kind, content] of [
       'two who push and delete the same blobs: what is pushed can be pulled until it is deleted',
       withRace(async ({ store, directory, clock }) => {
         let pushing = true;
+        let collected = 0;
         const collecting = (async () => {
-          let blobs = 0;
-          while (pushing) blobs += (await collectGarbage(store, { ...noMercy, blobsOlderThanMs: 1 })).blobs;
-          return blobs;
+          while (pushing) collected += (await collectGarbage(store, { ...noMercy, blobsOlderThanMs: 1 })).blobs;
         })();
         await Promise.all([pushAndDelete(plant), pushAndDelete(other)]);
         pushing = false;
-        expect(await collecting).to.be.greaterThan(10);
+        await collecting;
+        expect(collected).to.be.greaterThan(10);
         for (let pass = 0; pass < 2; pass += 1) {
           await clock.advance(1);
           await collectGarbage(store, noMercy);
@@ -255,7 +255,8 @@ for (const [kind, content] of [
         expect(store.contents.manifests).to.equal(0);
 
         async function pushAndDelete(name: typeof plant): Promise<void> {
-          for (let round = 0; round < 60; round += 1) {
+          // As many rounds as it takes to be met by the collector often enough, on a machine however fast or busy.
+          for (let round = 0; round < 60 || (collected <= 10 && round < 5_000); round += 1) {
             const next = sampleImage([`${content} ${round % 3}`]);
             for (let tries = 1; !(await isPushed(store, name, next)); tries += 1) expect(tries).to.be.lessThan(50);
             for (const bytes of next.blobs) expect(await textOf(store, name, digestOf(bytes))).to.equal(String(bytes));
