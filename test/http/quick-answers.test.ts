@@ -1,9 +1,10 @@
 import { expect } from 'chai';
+import { request } from 'node:http';
 import { digestOf } from '../../modules/registry/src/oci/digest.ts';
 import { mediaTypes } from '../../modules/registry/src/oci/media-types.ts';
 import { pushBlob, pushImage, sampleImage } from '../helpers/images.ts';
 import { repository, tag } from '../helpers/names.ts';
-import { admin, reader, startRegistry, writer, type RegistryServer } from './registry-server.ts';
+import { admin, authorization, reader, startRegistry, writer, type RegistryServer } from './registry-server.ts';
 
 const plant = repository('plant/hello');
 const [one, two] = [sampleImage(['one']), sampleImage(['two'])];
@@ -107,5 +108,26 @@ describe('an answer from memory', () => {
     const blob = `/v2/plant/hello/blobs/${digestOf(one.blobs[0]!)}`;
     await warm(reader, blob);
     expect(await statusOf('GET', blob, { as: reader, headers: { range: 'bytes=0-0' } })).to.equal(206);
+  });
+
+  it('lets a stranger not borrow the name that a trusted proxy forwarded', async () => {
+    const pinned = await startRegistry({ loginServer: 'edge.example', trustedProxies: ['127.0.0.1'] });
+    try {
+      await pushImage(pinned.store.local, plant, one, tag('latest'));
+      const from = (localAddress: string): Promise<number | undefined> =>
+        new Promise((resolve, reject) => {
+          const headers = { authorization: authorization(reader), host: 'x', 'x-forwarded-host': 'edge.example' };
+          request({ host: '127.0.0.1', port: pinned.port, path, headers, localAddress, agent: false }, (response) => {
+            response.resume();
+            resolve(response.statusCode);
+          })
+            .once('error', reject)
+            .end();
+        });
+      expect([await from('127.0.0.1'), await from('127.0.0.1')]).to.deep.equal([200, 200]);
+      expect(await from('127.0.0.2')).to.equal(421);
+    } finally {
+      await pinned.close();
+    }
   });
 });

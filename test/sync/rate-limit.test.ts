@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { backOffMs } from '../../modules/registry/src/sync/back-off.ts';
+import { backOffMs } from '../../modules/registry/src/status/back-off.ts';
 import { createRateLimit } from '../../modules/registry/src/sync/rate-limit.ts';
 import { waitUntil } from '../../modules/registry/src/sync/wait-until.ts';
 import { ManualClock } from '../helpers/manual-clock.ts';

@@ -12,7 +12,7 @@ export interface Auth {
   /** Checks a name and password, as Basic and the token endpoint's `password` grant carry them. */
   login(name: string, password: string): Promise<Access | undefined>;
   /** A bearer token for the asked scopes, cut down to what `access` allows. */
-  issue(access: Access, scopes: readonly Scope[], options?: { readonly service?: string }): Promise<IssuedToken>;
+  issue(access: Access, scopes: readonly Scope[]): Promise<IssuedToken>;
   /** Exchanges a refresh token (`offline_token`); undefined when it is invalid, expired or its owner is gone. */
   refresh(refreshToken: string): Promise<Access | undefined>;
   issueRefreshToken(access: Access): Promise<string>;

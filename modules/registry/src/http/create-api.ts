@@ -45,8 +45,6 @@ export interface ApiOptions {
   readonly clock?: Clock;
   /** The signal that ends answers waiting now: new settings are coming into force, or the registry closes. */
   readonly patience?: () => AbortSignal;
-  /** Rows from elsewhere (gateway, status page), served under the same rules as our own. */
-  readonly moreEndpoints?: readonly Endpoint[];
   readonly onRequest?: (sample: RequestSample) => void;
   /** After every acknowledged write by a client. */
   readonly onChange?: () => void;
@@ -64,7 +62,7 @@ export function createApi(options: ApiOptions): RequestListener {
   const { store, auth, log } = options;
   const endless = new AbortController().signal;
   const { patience = () => endless } = options;
-  const route = createRouter([...endpoints, ...(options.moreEndpoints ?? [])]);
+  const route = createRouter(endpoints);
   const trust = compileTrust(options.trustedProxies);
   const buffers = createBufferPool({ sizeBytes: pumpBytes, keep: pumpBuffersKept });
 

@@ -116,9 +116,10 @@ export function createQuickAnswers(options: {
     return { content: store.generation, accounts: auth.generation, timeMs: clock.now().getTime() };
   }
 
-  /** Whoever sent this, asked for by this name. */
-  function permissionKey({ headers }: IncomingMessage, repository: RepositoryName): string {
-    const host = loginServer === undefined ? '' : `${headers.host ?? ''} ${String(headers['x-forwarded-host'])}`;
+  /** Whoever sent this, asked for by this name; which name counts depends on the peer, a trusted proxy or not. */
+  function permissionKey({ headers, socket }: IncomingMessage, repository: RepositoryName): string {
+    const names = [socket.remoteAddress, headers.host, headers['x-forwarded-host']];
+    const host = loginServer === undefined ? '' : names.map(String).join(' ');
     return `${repository} ${host} ${headers.authorization ?? ''}`;
   }
 }

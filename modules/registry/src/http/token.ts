@@ -24,12 +24,7 @@ export async function issueToken(exchange: Exchange): Promise<void> {
   }
   exchange.access = access;
   exchange.principal = access.principal;
-  const service = parameters.get('service') ?? undefined;
-  const token = await auth.issue(
-    access,
-    parseScopes(parameters.getAll('scope')),
-    service === undefined ? {} : { service },
-  );
+  const token = await auth.issue(access, parseScopes(parameters.getAll('scope')));
   const wantsRefresh = parameters.get('offline_token') === 'true' || parameters.get('access_type') === 'offline';
   answerJson(
     response,

@@ -1,3 +1,5 @@
+import { backOffMs } from '../status/back-off.ts';
+
 /** How long the client waits, and how often it asks again. */
 export interface Patience {
   /** Times a request is sent before its failure is final. */
@@ -41,8 +43,8 @@ export function delayBeforeRetry(
   if (retryAfterSeconds !== undefined) {
     return retryAfterSeconds * 1000 <= patience.longestRetryAfterMs ? retryAfterSeconds * 1000 : undefined;
   }
-  const delayMs = Math.min(patience.longestDelayMs, patience.firstDelayMs * 2 ** (attempt - 1));
-  return delayMs * (0.5 + random / 2);
+  const { firstDelayMs: firstMs, longestDelayMs: longestMs } = patience;
+  return backOffMs(attempt - 1, { firstMs, longestMs, random: () => random });
 }
 
 /** `Retry-After` in seconds: a number or an HTTP date (RFC 9110, 10.2.3); undefined for nonsense. */

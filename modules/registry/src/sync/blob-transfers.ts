@@ -8,7 +8,7 @@ import type { BlobUpload, ImageSource, ImageTarget } from '../oci/registry.ts';
 import { ParentError } from '../parent/parent.ts';
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
-import { backOffMs } from './back-off.ts';
+import { backOffMs } from '../status/back-off.ts';
 import { createRateLimit, type RateLimit } from './rate-limit.ts';
 
 /** Told about blobs that really have to cross the link; what the target has already is not counted. */

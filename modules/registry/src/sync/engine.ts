@@ -7,7 +7,7 @@ import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
 import type { SyncStatus, SyncTrigger } from '../status/sync-status.ts';
 import type { Store } from '../store/store.ts';
-import { backOffMs } from './back-off.ts';
+import { backOffMs } from '../status/back-off.ts';
 import { createBlobTransfers } from './blob-transfers.ts';
 import { createDetails } from './details.ts';
 import { statusOf } from './engine-status.ts';

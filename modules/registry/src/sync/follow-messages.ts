@@ -1,7 +1,7 @@
 import type { ParentRegistry } from '../parent/parent.ts';
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
-import { backOffMs } from './back-off.ts';
+import { backOffMs } from '../status/back-off.ts';
 
 const errorBackOff = { firstMs: 1000, longestMs: 60_000 };
 /** Between two questions, however fast the parent answers. */
