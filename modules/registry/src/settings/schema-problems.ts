@@ -26,7 +26,7 @@ export function checkSchema(document: unknown): Checked {
   return { ok: false, problems: errors.map(problemOf) };
 }
 
-function problemOf(error: ErrorObject): Problem {
+export function problemOf(error: ErrorObject): Problem {
   const { instancePath, keyword, data } = error;
   const params = error.params as Record<string, unknown>;
   switch (keyword) {
