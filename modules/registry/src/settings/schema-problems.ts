@@ -2,6 +2,7 @@ import { Ajv, type ErrorObject } from 'ajv';
 import type { DesiredProperties } from './desired-properties.ts';
 import { formats, type FormatName } from './formats.ts';
 import { schema } from './schema.ts';
+import type { Schema } from './schema-words.ts';
 import type { Problem } from './settings.ts';
 
 const ajv = new Ajv({
@@ -12,18 +13,23 @@ const ajv = new Ajv({
   verbose: true,
   formats: Object.fromEntries(Object.entries(formats).map(([name, format]) => [name, format.matches])),
 });
-const validate = ajv.compile<DesiredProperties>(schema);
 
-export type Checked =
-  | { readonly ok: true; readonly document: DesiredProperties }
+export type Checked<T> =
+  | { readonly ok: true; readonly document: T }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
-/** Checks `document` against the schema and fills the schema's defaults into it. Problems never quote a value. */
-export function checkSchema(document: unknown): Checked {
-  if (validate(document)) return { ok: true, document };
-  // A value of the wrong kind is said once, not again for each choice it is not.
-  const errors = (validate.errors ?? []).filter(({ keyword, data }) => keyword !== 'enum' || typeof data === 'string');
-  return { ok: false, problems: errors.map(problemOf) };
+/** Checks a document against the settings' schema and fills the schema's defaults into it. */
+export const checkSchema = schemaChecker<DesiredProperties>(schema);
+
+/** A check against `schema` that fills its defaults into the document. Problems never quote a value. */
+export function schemaChecker<T>(schema: Schema): (document: unknown) => Checked<T> {
+  const validate = ajv.compile<T>(schema);
+  return (document) => {
+    if (validate(document)) return { ok: true, document };
+    // A value of the wrong kind is said once, not again for each choice it is not.
+    const errors = (validate.errors ?? []).filter(({ keyword, data }) => keyword !== 'enum' || typeof data === 'string');
+    return { ok: false, problems: errors.map(problemOf) };
+  };
 }
 
 export function problemOf(error: ErrorObject): Problem {
