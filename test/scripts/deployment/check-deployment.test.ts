@@ -16,6 +16,12 @@ const routes = [...hub, 'routes'];
 const desired = [...content, 'connectedregistry', 'properties.desired'];
 const secret = 'correct-horse-battery-staple';
 
+/** One key for each letter from `first` to `last`. */
+function levels(first: string, last: string): readonly string[] {
+  const [from, to] = [first.charCodeAt(0), last.charCodeAt(0)];
+  return Array.from({ length: to - from + 1 }, (_, index) => String.fromCharCode(from + index));
+}
+
 /** What is changed, where, into what; where the problem is, if elsewhere; what it says. */
 type Case = readonly [string, readonly (string | number)[], unknown, readonly (string | number)[] | undefined, RegExp];
 
@@ -233,9 +239,9 @@ const refused: readonly Case[] = [
   ],
   [
     'a document that is too deep',
-    [...content, 'other', 'properties.desired', ...'abcdefghijkl'],
+    [...content, 'other', 'properties.desired', ...levels('a', 'l')],
     1,
-    [...content, 'other', 'properties.desired', ...'abcdefghijk'],
+    [...content, 'other', 'properties.desired', ...levels('a', 'k')],
     /not be deeper than 10/,
   ],
   [
@@ -271,9 +277,9 @@ const refusedLayers: readonly Case[] = [
   ['a wrong setting', [...desired, 'mode'], 'Mirror', undefined, /must be one of ReadOnly/],
   [
     'a key too deep below a dotted place',
-    [...content, 'other', 'properties.desired.a.b.c', ...'defghijkl'],
+    [...content, 'other', 'properties.desired.a.b.c', ...levels('d', 'l')],
     1,
-    [...content, 'other', 'properties.desired.a.b.c', ...'defghijk'],
+    [...content, 'other', 'properties.desired.a.b.c', ...levels('d', 'k')],
     /not be deeper than 10/,
   ],
 ];
@@ -310,7 +316,7 @@ describe('checkDeployment()', () => {
   });
 
   for (const nothing of [undefined, null, 'text', [], {}, { modulesContent: [] }]) {
-    it(`refuses ${JSON.stringify(nothing) ?? 'undefined'} without a failure of its own`, () => {
+    it(`refuses ${JSON.stringify({ nothing })} without a failure of its own`, () => {
       expect(checkDeployment(nothing)).not.to.be.empty;
     });
   }

@@ -91,7 +91,7 @@ describe('renderFiles()', () => {
       const whole = ['--template', `${root}deployment.template.json`, '--env', env, '--output', output()];
       const failure: unknown = await renderFiles(await prepare(whole), {}).catch((error: unknown) => error);
       expect(failure).to.be.instanceOf(RenderError);
-      expect(String((failure as Error).message))
+      expect((failure as Error).message)
         .to.match(message)
         .and.not.include(secret);
       expect(await readdir(directory)).not.to.include('config');
