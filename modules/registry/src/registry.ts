@@ -4,9 +4,11 @@ import { createAuth } from './auth/create-auth.ts';
 import { readParentRoots } from './certificate-folder.ts';
 import { createApi } from './http/create-api.ts';
 import { startListeners } from './http/start-listeners.ts';
+import { answerDirectMethods } from './direct-methods.ts';
 import { startGarbageCollection } from './garbage-collection.ts';
 import { keepHttpsCertificate } from './https-certificate.ts';
 import { readAdmin, readIdentity } from './identity.ts';
+import { startNotifications } from './notifications.ts';
 import { openTwin } from './open-twin.ts';
 import { connectParent } from './parent/connect-parent.ts';
 import type { Environment } from './settings/environment.ts';
@@ -98,6 +100,17 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     },
   });
 
+  const twin = openTwin({ environment, variables, clock, log, onProblem: (problem) => steering.refuse(problem) });
+  const notifications = startNotifications({
+    store,
+    twin,
+    registryName: environment.connection?.connectedRegistryName ?? 'connectedregistry',
+    instanceId: identity.instanceId,
+    clock,
+    log,
+    onSent: () => metrics.observeNotification(),
+  });
+
   const steering = await createSteering({
     records: store.records,
     instanceId: identity.instanceId,
@@ -115,6 +128,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
       const active = next.activation.state === 'active';
       sync.apply(next.settings, { active });
       garbage.apply(next.settings, { active });
+      notifications.apply(next.settings, { active });
       publish();
     },
   });
@@ -166,7 +180,6 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     log,
   });
 
-  const twin = openTwin({ environment, variables, clock, log, onProblem: (problem) => steering.refuse(problem) });
   const reporter = createReporter({ twin, clock, log });
   publish = () => {
     metrics.observeSync(syncStatus());
@@ -184,12 +197,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
       (error: unknown) => log.error('settings not stored', { error }),
     );
   });
-  twin.onMethod('resync', async () => {
-    const { started } = await sync.resync();
-    return started ? { status: 202, payload: { started } } : { status: 409, payload: { started } };
-  });
-  twin.onMethod('status', () => Promise.resolve({ status: 200, payload: report() }));
-  twin.onMethod('collectGarbage', (payload) => garbage.call(payload));
+  answerDirectMethods({ twin, instanceId: identity.instanceId, sync, garbage, steering, report });
   twin.start();
   const measuring = measureDisk();
   publish();
@@ -210,8 +218,11 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
       await listeners.close();
       await statusServer.close();
       await measuring;
+      // A message on its way ends with the connection at the latest.
+      const silenced = notifications.close();
       await reporter.close();
       await twin.close();
+      await silenced;
       await store.close();
       log.info('connected registry stopped');
     },

@@ -33,6 +33,8 @@ export interface Metrics {
   observeStorage(storage: StorageFacts): void;
   /** When the HTTPS certificate in use ends; undefined: HTTPS is off. */
   observeCertificate(expires: Date | undefined): void;
+  /** An event was taken by the hub. */
+  observeNotification(): void;
   /** A garbage collection ended; `freedBytes` undefined: it failed. */
   observeCollection(freedBytes: number | undefined): void;
   /** Prometheus text format 0.0.4. */
@@ -78,6 +80,7 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
   const outboxPending = gauge('outboxPending');
   const outboxAge = gauge('outboxAge');
   const certificateExpiry = gauge('certificateExpiry');
+  const notificationsSent = counter('notificationsSent');
   const storageUsed = gauge('storageUsed');
   const storageFree = gauge('storageFree');
   const storageQuota = gauge('storageQuota');
@@ -142,6 +145,10 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
 
     observeCertificate(expires) {
       certificateExpiry.set(expires ? expires.getTime() / 1000 : 0);
+    },
+
+    observeNotification() {
+      notificationsSent.inc();
     },
 
     observeCollection(freedBytes) {
