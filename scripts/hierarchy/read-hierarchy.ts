@@ -1,5 +1,5 @@
 import { isCollection, isMap, isScalar, LineCounter, parseDocument, type Document } from 'yaml';
-import { schemaChecker } from '../../modules/registry/src/settings/schema-problems.ts';
+import { createCheck } from '../../modules/registry/src/settings/schema-problems.ts';
 import type { Problem } from '../../modules/registry/src/settings/settings.ts';
 import type { JsonObject } from '../../modules/registry/src/twin/twin.ts';
 import type { Platform } from '../deployment/module-source.ts';
@@ -42,7 +42,7 @@ interface HierarchyDocument {
   }[];
 }
 
-const checkDocument = schemaChecker<HierarchyDocument>(hierarchySchema);
+const checkDocument = createCheck<HierarchyDocument>(hierarchySchema);
 
 export interface ReadOptions {
   /** Of devices for which the file names none, in place of the file's own `platform`. */

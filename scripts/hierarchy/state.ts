@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { DesiredPassword } from '../../modules/registry/src/settings/desired-properties.ts';
-import { schemaChecker } from '../../modules/registry/src/settings/schema-problems.ts';
+import { createCheck } from '../../modules/registry/src/settings/schema-problems.ts';
 import { schema as settings } from '../../modules/registry/src/settings/schema.ts';
 import { choice, group, list, text, type Schema } from '../../modules/registry/src/settings/schema-words.ts';
 import type { JsonObject } from '../../modules/registry/src/twin/twin.ts';
@@ -39,7 +39,7 @@ export const emptyState: State = { version: 1, layers: [] };
 
 const passwords: Schema = settings.properties?.['clientTokens']?.items?.properties?.['passwords'] ?? { type: 'array' };
 
-const checkState = schemaChecker<Omit<State, 'version'>>(
+const checkState = createCheck<Omit<State, 'version'>>(
   group(
     {
       version: { type: 'integer', minimum: 1, maximum: 1 },
