@@ -113,13 +113,13 @@ const moduleContent = {
   additionalProperties: false,
 };
 
-const manifest = (systemModules: object): object =>
+const manifest = (systemModules: object, required: readonly string[]): object =>
   group(
     {
       modulesContent: {
         type: 'object',
         properties: systemModules,
-        required: Object.keys(systemModules),
+        required,
         patternProperties: { [`^${moduleName}$`]: moduleContent },
         additionalProperties: false,
       },
@@ -127,18 +127,24 @@ const manifest = (systemModules: object): object =>
     ['modulesContent'],
   );
 
-export const deploymentSchema = manifest({
-  $edgeAgent: group({ 'properties.desired': agentDesired }, ['properties.desired']),
-  $edgeHub: group({ 'properties.desired': hubDesired }, ['properties.desired']),
-});
+export const deploymentSchema = manifest(
+  {
+    $edgeAgent: group({ 'properties.desired': agentDesired }, ['properties.desired']),
+    $edgeHub: group({ 'properties.desired': hubDesired }, ['properties.desired']),
+  },
+  ['$edgeAgent', '$edgeHub'],
+);
 
-export const layeredSchema = manifest({
-  $edgeAgent: group({}, [], {
-    patternProperties: {
-      [layered(String.raw`modules\.${moduleName}`)]: edgeModule,
-      [layered(String.raw`modules\.${moduleName}\.env\.${environmentName}`)]: environmentValue,
-      [layered(String.raw`runtime\.settings\.registryCredentials\.${twinKey}`)]: credentials,
-    },
-  }),
-  $edgeHub: group({}, [], { patternProperties: { [layered(String.raw`routes\.${twinKey}`)]: route } }),
-});
+export const layeredSchema = manifest(
+  {
+    $edgeAgent: group({}, [], {
+      patternProperties: {
+        [layered(String.raw`modules\.${moduleName}`)]: edgeModule,
+        [layered(String.raw`modules\.${moduleName}\.env\.${environmentName}`)]: environmentValue,
+        [layered(String.raw`runtime\.settings\.registryCredentials\.${twinKey}`)]: credentials,
+      },
+    }),
+    $edgeHub: group({}, [], { patternProperties: { [layered(String.raw`routes\.${twinKey}`)]: route } }),
+  },
+  ['$edgeAgent'],
+);

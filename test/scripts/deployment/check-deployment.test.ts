@@ -27,10 +27,16 @@ type Case = readonly [string, readonly (string | number)[], unknown, readonly (s
 
 const refused: readonly Case[] = [
   // The manifest's shape
-  ['an unknown key at the top', ['content'], {}, undefined, /not a setting; known here: modulesContent/],
+  ['an unknown key at the top', ['content'], {}, undefined, /is not known here; known: modulesContent/],
   ['no edgeHub', [...content, '$edgeHub'], undefined, undefined, /is required/],
-  ['a part with a name no module can have', [...content, 'a b'], {}, undefined, /not a setting/],
-  ['an unknown section of a module', [...desired.slice(0, 2), 'properties.reported'], {}, undefined, /not a setting/],
+  ['a part with a name no module can have', [...content, 'a b'], {}, undefined, /is not known here/],
+  [
+    'an unknown section of a module',
+    [...desired.slice(0, 2), 'properties.reported'],
+    {},
+    undefined,
+    /is not known here/,
+  ],
   ['a section that is a list', desired, [], undefined, /must be an object, found a list/],
   ['an edgeAgent schema that does not exist', [...agent, 'schemaVersion'], '1.4', undefined, /must be one of 1\.1/],
   ['an edgeHub schema that does not exist', [...hub, 'schemaVersion'], '1.6', undefined, /must be one of 1\.1, 1\.2/],
@@ -51,13 +57,7 @@ const refused: readonly Case[] = [
     /at least 0/,
   ],
   // Modules
-  [
-    'an unknown key of a module',
-    [...registry, 'startOrder'],
-    1,
-    undefined,
-    /not a setting; known here: .*startupOrder/,
-  ],
+  ['an unknown key of a module', [...registry, 'startOrder'], 1, undefined, /is not known here; known: .*startupOrder/],
   ['a restart policy that does not exist', [...registry, 'restartPolicy'], 'unless-stopped', undefined, /one of never/],
   ['a status that does not exist', [...registry, 'status'], 'paused', undefined, /one of running, stopped/],
   ['no settings', [...registry, 'settings'], undefined, undefined, /is required/],
@@ -74,7 +74,7 @@ const refused: readonly Case[] = [
     /must be a whole number, found a string/,
   ],
   ['a variable without value', [...environment, 'A'], {}, [...environment, 'A', 'value'], /is required/],
-  ['a variable IoT Edge refuses', [...environment, 'A.B'], { value: '1' }, undefined, /not a setting/],
+  ['a variable IoT Edge refuses', [...environment, 'A.B'], { value: '1' }, undefined, /is not known here/],
   [
     'createOptions that were not split',
     [...settings, 'createOptions'],
@@ -142,7 +142,7 @@ const refused: readonly Case[] = [
     [...routes, 'a.b'],
     'FROM /messages/* INTO $upstream',
     undefined,
-    /not a setting/,
+    /is not known here/,
   ],
   // The API proxy
   [
@@ -191,7 +191,7 @@ const refused: readonly Case[] = [
   ],
   ['a port that is none', [...environment, 'ACR_REGISTRY_METRICS_PORT', 'value'], '96000', undefined, /must be a port/],
   // Our module's desired properties
-  ['an unknown setting', [...desired, 'modus'], 'ReadOnly', undefined, /not a setting; known here: mode/],
+  ['an unknown setting', [...desired, 'modus'], 'ReadOnly', undefined, /is not known here; known: mode/],
   ['a mode that does not exist', [...desired, 'mode'], 'Mirror', undefined, /must be one of ReadOnly, ReadWrite/],
   [
     'a window that is none',
@@ -256,8 +256,8 @@ const refused: readonly Case[] = [
 const layer = [...content, '$edgeAgent'];
 const layeredModule = [...layer, 'properties.desired.modules.connectedregistry'];
 const refusedLayers: readonly Case[] = [
-  ['a whole section', [...layer, 'properties.desired'], {}, undefined, /not a setting/],
-  ['a place edgeAgent has not', [...layer, 'properties.desired.module.a'], {}, undefined, /not a setting/],
+  ['a whole section', [...layer, 'properties.desired'], {}, undefined, /is not known here/],
+  ['a place edgeAgent has not', [...layer, 'properties.desired.module.a'], {}, undefined, /is not known here/],
   ['a module without an image', [...layeredModule, 'settings', 'image'], undefined, undefined, /is required/],
   ['a wrong restart policy', [...layeredModule, 'restartPolicy'], 'sometimes', undefined, /must be one of never/],
   [
@@ -324,6 +324,14 @@ describe('checkDeployment()', () => {
 
 describe('checkDeployment() of a layered deployment', () => {
   refusals('deployment.layered.template.json', refusedLayers);
+
+  it('finds nothing in a layer without routes, or with a single variable of a module', async () => {
+    let manifest: unknown = await renderSample({ name: 'deployment.layered.template.json' });
+    manifest = changed(manifest, [...content, '$edgeHub'], undefined);
+    const variable = 'properties.desired.modules.IoTEdgeAPIProxy.env.CONNECTED_ACR_ROUTE_ADDRESS';
+    manifest = changed(manifest, [...layer, variable], { value: 'connectedregistry:8080' });
+    expect(checkDeployment(manifest)).to.deep.equal([]);
+  });
 });
 
 function refusals(name: TemplateName, cases: readonly Case[]): void {

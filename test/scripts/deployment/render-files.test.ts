@@ -37,6 +37,16 @@ describe('renderFiles()', () => {
     });
   }
 
+  it('says what is accepted without effect', async () => {
+    const commandLine = ['--template', `${root}deployment.template.json`, '--env', env, '--output', output()];
+    const { description } = await renderFiles(commandLine, { SYNC_SCHEDULE: '* * * * *' });
+    expect(description.filter((line) => line.startsWith('warning: '))).to.deep.equal([
+      'warning: /modulesContent/connectedregistry/properties.desired/parent/syncProperties/syncWindow ' +
+        'has no effect: the schedule * * * * * is continuous',
+    ]);
+    expect((await render('deployment.template.json')).description.join('\n')).not.to.include('warning: ');
+  });
+
   it('prints the command for one device, or for a fleet', async () => {
     expect((await render('deployment.template.json')).command).to.match(/^az iot edge set-modules .*--content /);
     const layered = await render('deployment.layered.template.json');
