@@ -22,14 +22,14 @@ export function pulledFrom(host: string, manifest: unknown): PulledRepository[] 
 
 /** Images that come from the parent, though the parent does not let this layer have them. */
 export function foreignImages(
-  { path, name }: Layer,
+  { name }: Layer,
   pulled: readonly PulledRepository[],
   allowed: readonly string[],
 ): Problem[] {
   return pulled
     .filter(({ repository }) => !allowed.some((pattern) => covers(pattern, repository)))
     .map(({ module, repository }) => ({
-      path: `${path}/repositories`,
-      message: `must contain ${repository}, which the module ${module} of ${name} is pulled from; or add it to /deviceRepositories`,
+      path: '/deviceRepositories',
+      message: `must contain ${repository}, which the module ${module} of ${name} is pulled from`,
     }));
 }
