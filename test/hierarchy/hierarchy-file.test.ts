@@ -76,7 +76,8 @@ describe('a hierarchy made from one file', function () {
   it('lets the client do what its actions say, and no more', async () => {
     expect(await ask(`${lower.url}/v2/plant/tools/manifests/1`, client)).to.include({ status: 403 });
     expect(await ask(`${lower.url}/v2/plant/hello/blobs/uploads/`, client, { method: 'POST' })).to.include({
-      status: 405,
+      status: 403,
+      code: 'DENIED',
     });
   });
 
