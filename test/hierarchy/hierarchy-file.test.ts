@@ -28,8 +28,8 @@ const cloudAccount: Account = { name: 'upperlayer', password: 'made-in-the-cloud
 
 /** A cloud, a hierarchy file, and two module processes started from the manifests it gives. */
 describe('a hierarchy made from one file', function () {
-  // Longer than `until` waits, so that it is the one to say what did not come.
-  this.timeout(45_000);
+  // Longer than the three processes may take to start, for each of which `until` says what did not come.
+  this.timeout(90_000);
 
   let stage: Stage;
   let cloud: Cloud;
@@ -60,8 +60,10 @@ describe('a hierarchy made from one file', function () {
     // What an operator does who got the account from the cloud registry.
     await writeFile(join(output, 'upperlayer/.env'), `SYNC_TOKEN_PASSWORD=${cloudAccount.password}\n`);
     await apply();
-    upper = await stage.open(started('upperlayer', upperPort));
-    lower = await stage.open(started('lowerlayer'));
+    [upper, lower] = await Promise.all([
+      stage.open(started('upperlayer', upperPort)),
+      stage.open(started('lowerlayer')),
+    ]);
   });
 
   after(() => stage.close());
