@@ -1,7 +1,7 @@
-import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { command, tryCommand, type CommandOptions, type CommandResult } from './command.ts';
 import { Program } from './program.ts';
 import { until } from './until.ts';
 
@@ -12,19 +12,6 @@ export interface DockerEngineOptions {
   readonly arguments?: readonly string[];
 }
 
-export interface DockerRun {
-  readonly stdin?: string | Buffer;
-  readonly env?: Readonly<Record<string, string>>;
-}
-
-/** How a `docker` command ended; `output` is what it wrote to stdout, then to stderr. */
-export interface DockerResult {
-  /** null when a signal ended it. */
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly output: string;
-}
-
 /** Debian's dockerd with containers, images, credentials and socket of its own. */
 export interface DockerEngine {
   /** `unix:///…`, for other programs' DOCKER_HOST. */
@@ -33,9 +20,9 @@ export interface DockerEngine {
   readonly configDirectory: string;
   readonly environment: Readonly<Record<string, string>>;
   /** Runs `docker` to its end; resolves to its trimmed stdout, throws with all it said unless it ends with 0. */
-  docker(args: readonly string[], run?: DockerRun): Promise<string>;
+  docker(args: readonly string[], run?: CommandOptions): Promise<string>;
   /** The same where a failure is an answer too. */
-  tryDocker(args: readonly string[], run?: DockerRun): Promise<DockerResult>;
+  tryDocker(args: readonly string[], run?: CommandOptions): Promise<CommandResult>;
   /** Everything dockerd has logged. */
   readonly log: string;
   /** Ends dockerd, its containers and its containerd, and removes all they kept. */
@@ -45,8 +32,9 @@ export interface DockerEngine {
 const stopLimitMs = 20_000;
 
 /**
- * Starts dockerd by hand; needs root. It changes nothing outside its own temporary directory: no bridge and no firewall
- * rules, so containers run with `--network none` or `host`, and mounts in a namespace of its own, gone with it.
+ * Starts dockerd by hand; needs root. Outside its own directory dockerd makes nothing but `/etc/docker/key.json`: no
+ * bridge and no firewall rules, so containers run with `--network none` or `host`, and mounts in a namespace of its
+ * own, gone with it.
  */
 export async function startDockerEngine(options: DockerEngineOptions = {}): Promise<DockerEngine> {
   // Short: the path of a unix socket ends at 107 bytes, and containerd adds to it.
@@ -69,14 +57,11 @@ export async function startDockerEngine(options: DockerEngineOptions = {}): Prom
     environment,
   });
 
-  const tryDocker = (args: readonly string[], { stdin, env }: DockerRun = {}): Promise<DockerResult> =>
-    runDocker(args, { PATH: process.env['PATH'], HOME: directory, ...environment, ...env }, stdin);
-
-  async function docker(args: readonly string[], run?: DockerRun): Promise<string> {
-    const { code, stdout, output } = await tryDocker(args, run);
-    if (code !== 0) throw new Error(`docker ${args.join(' ')} ended with ${String(code)}:\n${output}`);
-    return stdout.trim();
-  }
+  const within = (run: CommandOptions = {}): CommandOptions => ({
+    ...run,
+    env: { HOME: directory, ...environment, ...run.env },
+  });
+  const tryDocker: DockerEngine['tryDocker'] = (args, run) => tryCommand('docker', args, within(run));
 
   async function close(): Promise<void> {
     const containers = (await tryDocker(['ps', '--all', '--quiet'])).stdout.split('\n').filter(Boolean);
@@ -108,32 +93,11 @@ export async function startDockerEngine(options: DockerEngineOptions = {}): Prom
     host,
     configDirectory,
     environment,
-    docker,
+    docker: (args, run) => command('docker', args, within(run)),
     tryDocker,
     get log() {
       return daemon.output;
     },
     close,
   };
-}
-
-function runDocker(
-  args: readonly string[],
-  env: NodeJS.ProcessEnv,
-  stdin: string | Buffer | undefined,
-): Promise<DockerResult> {
-  return new Promise((resolve, reject) => {
-    const child = spawn('docker', args, { env });
-    const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
-    child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
-    child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
-    child.once('error', reject);
-    child.once('close', (code) => {
-      const said = Buffer.concat(stdout).toString();
-      resolve({ code, stdout: said, output: said + Buffer.concat(stderr).toString() });
-    });
-    // A command that ends before it has read its input says why by itself.
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(stdin);
-  });
 }
