@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { command } from '../helpers/command.ts';
 import { startDockerEngine, type DockerEngine } from '../helpers/docker-engine.ts';
@@ -17,12 +17,14 @@ let docker: DockerClient;
 describeClient(
   {
     name: 'docker',
-    needs: ['docker', 'dockerd', 'containerd', 'runc', 'skopeo', 'nginx', 'root'],
+    needs: ['docker', 'dockerd', 'containerd', 'runc', 'skopeo', 'busybox', 'nginx', 'root'],
     start: async (stand) => (docker = await startDocker(stand)),
     resumes: 'within a pull',
   },
   (context) => {
-    it('keeps a refresh token instead of the password, pushes with it, and is nobody after its logout', async () => {
+    it('keeps a refresh token instead of the password, pushes with it, and is nobody after its logout', async function () {
+      // docker would try again for 50 seconds, did it not understand the refusal.
+      this.timeout(30_000);
       const { stand, way, images } = context();
       const https = way('HTTPS');
       const before = await stand.traffic();
