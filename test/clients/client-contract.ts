@@ -57,7 +57,7 @@ export interface ClientContext {
   readonly client: ImageClient;
   /** The images every test pushes: linux/amd64, linux/arm64. */
   readonly images: readonly LocalImage[];
-  way(name: Way['name']): Way;
+  readonly way: (name: Way['name']) => Way;
 }
 
 const platforms = [

@@ -43,7 +43,6 @@ export interface ClientStand {
   readonly ways: readonly Way[];
   /** Plain HTTP, for the test's own questions. */
   readonly url: string;
-  readonly program: Program;
   setMode(mode: Mode): Promise<void>;
   traffic(): Promise<Traffic>;
   /** DELETE of a manifest as the operator; for clients that have no command for it. */
@@ -108,7 +107,6 @@ export async function openClientStand(): Promise<ClientStand> {
       directory,
       certificates,
       url,
-      program,
       ways: [
         { name: 'HTTP', host: `127.0.0.1:${http}`, port: http, tls: false },
         { name: 'HTTPS', host: `localhost:${https}`, port: https, tls: true },

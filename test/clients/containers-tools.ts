@@ -6,11 +6,9 @@ import type { ImageClient, LocalImage } from './client-contract.ts';
 import type { ClientStand, Way } from './client-stand.ts';
 
 export interface ContainersTool extends ImageClient {
-  run(...args: readonly string[]): Promise<CommandResult>;
+  readonly run: (...args: readonly string[]) => Promise<CommandResult>;
   /** How this tool is told to trust a way. */
-  trust(way: Way): string[];
-  /** Pulls an image into local storage and resolves to its id. */
-  load(image: LocalImage): Promise<string>;
+  readonly trust: (way: Way) => string[];
 }
 
 /** podman and buildah: two front ends of one library, with the same words. */
@@ -29,6 +27,7 @@ export async function startContainersTool(program: 'podman' | 'buildah', stand: 
   const base = [...storage, ...own];
   const run = (...args: readonly string[]): Promise<CommandResult> => tryCommand(program, [...base, ...args], options);
   const trust = ({ tls }: Way): string[] => (tls ? [`--cert-dir=${stand.certificates}`] : ['--tls-verify=false']);
+  /** Puts an image into the tool's storage; its id. */
   const load = (image: LocalImage): Promise<string> =>
     command(program, [...base, 'pull', '--quiet', `oci:${image.folder}:${image.tag}`], options);
   const pullArguments = (way: Way, remote: string): string[] => ['pull', ...trust(way), `${way.host}/${remote}`];
@@ -37,7 +36,6 @@ export async function startContainersTool(program: 'podman' | 'buildah', stand: 
   return {
     run,
     trust,
-    load,
     version: () => command(program, ['--version']),
     login: (way, { name, password }) =>
       tryCommand(program, [...base, 'login', ...trust(way), `--username=${name}`, '--password-stdin', way.host], {

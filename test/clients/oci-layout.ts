@@ -82,8 +82,8 @@ export async function mergeLayouts(directory: string, layouts: readonly string[]
 }
 
 interface LayoutBlobs {
-  keep(bytes: Buffer, mediaType: string): Promise<Descriptor>;
-  keepJson(value: unknown, mediaType: string): Promise<Descriptor>;
+  readonly keep: (bytes: Buffer, mediaType: string) => Promise<Descriptor>;
+  readonly keepJson: (value: unknown, mediaType: string) => Promise<Descriptor>;
 }
 
 async function beginLayout(directory: string): Promise<LayoutBlobs> {

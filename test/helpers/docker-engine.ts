@@ -20,9 +20,9 @@ export interface DockerEngine {
   readonly configDirectory: string;
   readonly environment: Readonly<Record<string, string>>;
   /** Runs `docker` to its end; resolves to its trimmed stdout, throws with all it said unless it ends with 0. */
-  docker(args: readonly string[], run?: CommandOptions): Promise<string>;
+  readonly docker: (args: readonly string[], run?: CommandOptions) => Promise<string>;
   /** The same where a failure is an answer too. */
-  tryDocker(args: readonly string[], run?: CommandOptions): Promise<CommandResult>;
+  readonly tryDocker: (args: readonly string[], run?: CommandOptions) => Promise<CommandResult>;
   /** Everything dockerd has logged. */
   readonly log: string;
   /** Ends dockerd, its containers and its containerd, and removes all they kept. */
