@@ -13,7 +13,8 @@ export const errorTable = {
   NAME_INVALID: { status: 400, message: 'invalid repository name' },
   NAME_UNKNOWN: { status: 404, message: 'repository name not known to registry' },
   SIZE_INVALID: { status: 400, message: 'provided length did not match content length' },
-  UNAUTHORIZED: { status: 401, message: 'authentication required' },
+  // More than the two words docker knows it by: those alone make docker try again for 50 seconds.
+  UNAUTHORIZED: { status: 401, message: 'authentication required: log in with a client token' },
   DENIED: { status: 403, message: 'Insufficient scopes to perform the operation' },
   UNSUPPORTED: { status: 405, message: 'This operation is not allowed on this registry' },
   TOOMANYREQUESTS: { status: 429, message: 'too many requests' },

@@ -1,4 +1,4 @@
-import { statfs } from 'node:fs/promises';
+import { access, constants, statfs } from 'node:fs/promises';
 import { Level } from 'level';
 import { RegistryError } from '../errors.ts';
 import type { Clock } from '../status/clock.ts';
@@ -20,6 +20,7 @@ import { hasCode } from './storage-error.ts';
 import type { Collected, CollectGarbage, Store } from './store.ts';
 import { createLinkRenewal } from './suspects.ts';
 import { createTurns } from './turns.ts';
+import { asVolumeError } from './volume-error.ts';
 
 export interface OpenStoreOptions {
   /** The data volume; created where it is missing. */
@@ -36,13 +37,13 @@ export interface OpenStoreOptions {
 
 /**
  * Opens the store of a data volume. It reads a few keys, however much there is.
- * Throws when another process has it open (the cause's code is LEVEL_LOCKED).
+ * Throws when another process has it open (the cause's code is LEVEL_LOCKED), and when it cannot be written.
  */
 export async function openStore(options: OpenStoreOptions): Promise<Store> {
   const { directory, clock, log, carries = () => false, reserveBytes = 16 * 1024 * 1024 } = options;
-  for (const path of [blobsDirectory(directory), uploadsDirectory(directory)]) await makeDirectory(path);
-  const index = options.index ?? new Level(indexDirectory(directory));
-  await openIndex(index, directory);
+  const index = await openVolume(options).catch((error: unknown) => {
+    throw asVolumeError(error, directory);
+  });
   const tables = openTables(index);
   const commit = await openGroupCommit({ index, tables, clock, log });
   const reader = createImageReader({
@@ -132,6 +133,16 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     measuring ??= freeBytes().finally(() => (measuring = undefined));
     if ((await measuring) < reserveBytes) throw new RegistryError('STORAGE_FULL');
   }
+}
+
+async function openVolume({ directory, index }: OpenStoreOptions): Promise<Index> {
+  await makeDirectory(directory);
+  // On a read-only volume mkdir says that the parent is missing.
+  await access(directory, constants.W_OK);
+  for (const path of [blobsDirectory(directory), uploadsDirectory(directory)]) await makeDirectory(path);
+  const opened = index ?? new Level(indexDirectory(directory));
+  await openIndex(opened, directory);
+  return opened;
 }
 
 async function openIndex(index: Index, directory: string): Promise<void> {
