@@ -36,6 +36,8 @@ export interface AskOptions {
 export interface RegistryServer {
   readonly port: number;
   readonly host: string;
+  /** The data volume. */
+  readonly directory: string;
   readonly store: Store;
   readonly clock: ManualClock;
   readonly log: RecordingLog;
@@ -105,6 +107,7 @@ export async function startRegistry(
   return Object.assign(server, {
     port,
     host: `127.0.0.1:${port}`,
+    directory,
     store,
     clock,
     log,

@@ -35,6 +35,10 @@ export interface OpenStoreOptions {
   readonly reserveBytes?: number;
 }
 
+/** No disk takes more than this in that time. */
+const roomyBytes = 1024 * 1024 * 1024;
+const roomyMs = 100;
+
 /**
  * Opens the store of a data volume. It reads a few keys, however much there is.
  * Throws when another process has it open (the cause's code is LEVEL_LOCKED), and when it cannot be written.
@@ -54,6 +58,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   const uploads = createBlobUploads({ directory, tables, commit, places, ensureRoom, clock });
   const { beginBlob } = uploads;
   let measuring: Promise<number> | undefined;
+  let roomyUntilMs = 0;
   const closing = new AbortController();
   const collections = new Set<Promise<unknown>>();
   const fromParent: Author = { origin: 'parent', carried: false };
@@ -128,10 +133,13 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     return bavail * bsize;
   }
 
-  /** Asked once for all who ask at the same time. */
+  /** Asked once for all who ask at the same time, and not again at once while there is far more than could be filled. */
   async function ensureRoom(): Promise<void> {
+    if (performance.now() < roomyUntilMs) return;
     measuring ??= freeBytes().finally(() => (measuring = undefined));
-    if ((await measuring) < reserveBytes) throw new RegistryError('STORAGE_FULL');
+    const free = await measuring;
+    if (free < reserveBytes) throw new RegistryError('STORAGE_FULL');
+    if (free - reserveBytes > roomyBytes) roomyUntilMs = performance.now() + roomyMs;
   }
 }
 
