@@ -181,8 +181,6 @@ describe('parseSettings()', () => {
 
   describe('warnings', () => {
     const inVain = {
-      '/onDemand': { onDemand: true },
-      '/transfer/budgets': { transfer: { budgets: [{ from: '06:00', to: '22:00', bytesPerSecond: 1 }] } },
       '/notificationsList': { notificationsList: ['*:*'] },
     };
     for (const [path, document] of Object.entries(inVain)) {
@@ -193,7 +191,7 @@ describe('parseSettings()', () => {
     }
 
     it('are silent for what was not asked', () => {
-      const document = { onDemand: false, transfer: { budgets: [] }, notificationsList: [] };
+      const document = { onDemand: true, transfer: { budgets: [] }, notificationsList: [] };
       expect(parseSettings(document)).to.have.deep.property('warnings', []);
     });
   });

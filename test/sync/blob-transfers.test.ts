@@ -123,7 +123,7 @@ describe('BlobTransfers.carry()', () => {
   });
 
   it('runs no more than its limit at a time', async () => {
-    transfers.limit({ concurrency: 2, bytesPerSecond: 0 });
+    transfers.limit({ concurrency: 2, bytesPerSecond: 0, budgets: [] });
     let [now, most] = [0, 0];
     source.content = (content) =>
       Readable.from(

@@ -78,6 +78,11 @@ export interface BlobUpload {
   readonly offset: number;
   /** Adds `content` at `offset`. What arrived before an error or an abort is kept, and `offset` tells it. */
   append(content: AsyncIterable<Uint8Array>, options?: Cancellable): Promise<void>;
+  /**
+   * Reads from byte `position` of what was received, also while more is appended; 0 where there is nothing (yet).
+   * Only where the target can.
+   */
+  read?(buffer: Uint8Array, position: number): Promise<number>;
   /** Verifies, makes durable, makes visible. DIGEST_INVALID discards the upload. */
   commit(digest: Digest): Promise<void>;
   /** Discards what was received. */

@@ -1,4 +1,4 @@
-import { entriesOf, property, root, type Entry } from './entries.ts';
+import { entriesOf, root, type Entry } from './entries.ts';
 import type { Problem } from './settings.ts';
 
 interface NotYet {
@@ -10,16 +10,6 @@ interface NotYet {
 
 /** Settings that are accepted but have no effect in this version. Delete a row when its feature arrives. */
 const notYet: readonly NotYet[] = [
-  {
-    path: '/onDemand',
-    asked: (document) => property(document, 'onDemand').value === true,
-    message: 'content that is missing is not fetched on demand in this version',
-  },
-  {
-    path: '/transfer/budgets',
-    asked: (document) => entriesOf(property(document, 'transfer'), 'budgets').length > 0,
-    message: 'rates by time of day have no effect in this version; bytesPerSecond holds all day',
-  },
   {
     path: '/notificationsList',
     asked: (document) => entriesOf(document, 'notificationsList').length > 0,

@@ -96,8 +96,12 @@ export interface TransferBudget {
   /** `HH:MM`, UTC. */
   readonly from: string;
   readonly to: string;
+  /** On which it begins; empty: every day. */
+  readonly days: readonly Weekday[];
   readonly bytesPerSecond: number;
 }
+
+export type Weekday = 'Mon' | 'Tue' | 'Wed' | 'Thu' | 'Fri' | 'Sat' | 'Sun';
 
 /** One thing wrong with a document: where, and the rule that is broken. Never shows a secret. */
 export interface Problem {

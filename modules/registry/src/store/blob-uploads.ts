@@ -5,7 +5,7 @@ import type { RepositoryName } from '../oci/names.ts';
 import type { ImageTarget } from '../oci/registry.ts';
 import type { Clock } from '../status/clock.ts';
 import { appendContent, openUploadFile } from './append-file.ts';
-import { fileSize, fileTime, readSmallFile, removeFile, writeSmallFile } from './durable-files.ts';
+import { fileSize, fileTime, readFilePart, readSmallFile, removeFile, writeSmallFile } from './durable-files.ts';
 import { blobUploadId, isSessionId, smallBlobBytes, uploadPath } from './layout.ts';
 import { isPresent, placeFileBlob, placeSmallBlob, presentBlob, type BlobPlace } from './place-blob.ts';
 import type { UploadRow } from './rows.ts';
@@ -17,8 +17,10 @@ import {
   createProgress,
   digestOfUpload,
   hashPieces,
+  noteWritten,
   nothingHeld,
   offsetOf,
+  readUnwritten,
   type Progress,
 } from './upload-progress.ts';
 
@@ -159,6 +161,7 @@ export function createBlobUploads(options: BlobUploadsOptions): BlobUploads {
     limits: { readonly signal: AbortSignal; readonly limitBytes: number },
   ): Promise<void> {
     let recording: Promise<void> | undefined;
+    progress.unwritten = progress.held.length > 0 ? [progress.held] : [];
     const held = await appendContent(
       {
         ...{ storedBytes: progress.storedBytes, held: progress.held },
@@ -167,16 +170,22 @@ export function createBlobUploads(options: BlobUploadsOptions): BlobUploads {
           recording.catch(() => undefined);
           return (progress.file ??= await openUploadFile(uploadPath(directory, progress.id), progress.storedBytes));
         },
+        onReceived: (piece) => progress.unwritten.push(piece),
         onWriting: (pieces, position) => hashPieces(progress, pieces, position),
-        onWritten(sizeBytes) {
-          progress.storedBytes += sizeBytes;
-          progress.held = nothingHeld;
-        },
+        onWritten: (sizeBytes) => noteWritten(progress, sizeBytes),
       },
       { ...limits, content, ensureRoom },
     );
     if (held) progress.held = held;
     await recording;
+  }
+
+  async function read(progress: Progress, buffer: Uint8Array, position: number): Promise<number> {
+    const { storedBytes, file, id } = progress;
+    if (position >= storedBytes) return readUnwritten(progress, buffer, position);
+    const part = buffer.subarray(0, storedBytes - position);
+    if (file) return (await file.read(part, 0, part.length, position)).bytesRead;
+    return readFilePart(uploadPath(directory, id), part, position);
   }
 
   /** What was only in memory is in the file, so that idle uploads cost none, and a killed process loses nothing. */
@@ -245,9 +254,11 @@ export function createBlobUploads(options: BlobUploadsOptions): BlobUploads {
             await closeFile(progress); // opened anew, it is cut to what is known to be in it
             throw error;
           } finally {
+            progress.unwritten = [];
             stop.forget();
           }
         }),
+      read: (buffer, position) => read(progress, buffer, position),
       async commit(digest) {
         try {
           await run(progress, () => place(progress, repository, digest));
