@@ -61,7 +61,7 @@ describe('createAuthorizer() through connectParent()', () => {
 
   it('asks for a token with Basic, scope and service', async () => {
     await withParent(tokenRegistry({}), async ({ parent, seen }) => {
-      await parent.hasBlob(plant, digestOfNothing);
+      await parent.statBlob(plant, digestOfNothing);
       const [request] = tokenRequests(seen);
       expect(request?.headers.authorization).to.equal(basic);
       expect(Object.fromEntries(request!.url.searchParams)).to.deep.equal({

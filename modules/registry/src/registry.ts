@@ -17,6 +17,7 @@ import { startStatusServer, type Health } from './status/status-server.ts';
 import { createSteering, type Activation, type Course } from './steering.ts';
 import { openStore } from './store/open-store.ts';
 import { createSyncEngine } from './sync/engine.ts';
+import { createOnDemand } from './sync/on-demand.ts';
 import { createReporter } from './twin/reporter.ts';
 import type { JsonObject } from './twin/twin.ts';
 import { createWorkloadApi } from './twin/workload-api.ts';
@@ -85,6 +86,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     log,
     onStatus: () => publish(),
   });
+  const onDemand = createOnDemand({ store, link: () => sync.link(), clock, log });
 
   const garbage = await startGarbageCollection({
     store,
@@ -112,6 +114,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
       auth.apply(next.settings);
       const active = next.activation.state === 'active';
       sync.apply(next.settings, { active });
+      onDemand.apply(next.settings, { active });
       garbage.apply(next.settings, { active });
       publish();
     },
@@ -132,6 +135,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     log,
     clock,
     patience: () => patience.signal,
+    onMiss: onDemand,
     onRequest: (sample) => metrics.observeRequest(sample),
     onChange() {
       lastActivityTime = clock.now();
@@ -193,6 +197,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     async close() {
       closing.abort(new Error('closing'));
       patience.abort();
+      await onDemand.close();
       await sync.close();
       await garbage.close();
       await listeners.close();
