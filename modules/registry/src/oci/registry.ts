@@ -83,6 +83,11 @@ export interface BlobUpload {
    * Only where the target can.
    */
   read?(buffer: Uint8Array, position: number): Promise<number>;
+  /**
+   * Only where what is appended is gathered and sent in larger parts: these then leave at this pace, whatever the
+   * pace at which they were gathered.
+   */
+  paceWith?(pace: Pace): void;
   /** Verifies, makes durable, makes visible. DIGEST_INVALID discards the upload. */
   commit(digest: Digest): Promise<void>;
   /** Discards what was received. */
@@ -90,3 +95,6 @@ export interface BlobUpload {
   /** Lets go without discarding: the next `beginBlob` goes on from `offset`. */
   release(): Promise<void>;
 }
+
+/** Resolves with how many of `sizeBytes` may go on now, at least one; rejects with the signal's reason. */
+export type Pace = (sizeBytes: number, signal?: AbortSignal) => Promise<number>;

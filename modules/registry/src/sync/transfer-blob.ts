@@ -2,7 +2,7 @@ import { addAbortSignal } from 'node:stream';
 import { RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/manifest.ts';
 import type { RepositoryName } from '../oci/names.ts';
-import type { BlobUpload, ImageSource, ImageTarget } from '../oci/registry.ts';
+import type { BlobUpload, ImageSource, ImageTarget, Pace } from '../oci/registry.ts';
 import { ParentError } from '../parent/parent.ts';
 import { backOffMs } from '../status/back-off.ts';
 import type { Clock } from '../status/clock.ts';
@@ -93,7 +93,7 @@ async function tryOnce(transfer: BlobTransfer, options: TransferBlobOptions, met
       // A source that hangs ends with the pass, too.
       addAbortSignal(signal, content);
       try {
-        await upload.append(paced(content, transfer, options, meter), { signal });
+        await upload.append(paced(content, blob, paceFor(upload, options, signal), meter), { signal });
       } finally {
         content.destroy();
         meter.standAt(upload.offset);
@@ -111,17 +111,25 @@ async function tryOnce(transfer: BlobTransfer, options: TransferBlobOptions, met
   }
 }
 
-/** The content in pieces as the rate lets them pass. */
+/** For what is read: the rate, unless the upload keeps to it as it sends. */
+function paceFor(upload: BlobUpload, { rate, isUrgent }: TransferBlobOptions, signal: AbortSignal): Pace {
+  const pace: Pace = (sizeBytes) => rate.take(sizeBytes, { signal, isUrgent });
+  if (!upload.paceWith) return pace;
+  upload.paceWith(pace);
+  return (sizeBytes) => Promise.resolve(sizeBytes);
+}
+
+/** The content in pieces as they may pass. */
 async function* paced(
   content: AsyncIterable<Uint8Array>,
-  { signal, blob }: BlobTransfer,
-  { rate, isUrgent }: TransferBlobOptions,
+  blob: Descriptor,
+  pace: Pace,
   meter: Meter,
 ): AsyncGenerator<Uint8Array> {
   for await (const chunk of content) {
     if (meter.position + chunk.length > blob.size) throw new RegistryError('DIGEST_INVALID');
     for (let passed = 0; passed < chunk.length;) {
-      const granted = await rate.take(chunk.length - passed, { signal, isUrgent });
+      const granted = await pace(chunk.length - passed);
       yield chunk.subarray(passed, passed + granted);
       passed += granted;
       meter.standAt(meter.position + granted);
