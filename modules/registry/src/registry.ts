@@ -9,6 +9,7 @@ import { readAdmin, readIdentity } from './identity.ts';
 import { openTwin } from './open-twin.ts';
 import { connectParent } from './parent/connect-parent.ts';
 import type { Environment } from './settings/environment.ts';
+import { rateAt } from './settings/transfer-rate.ts';
 import { systemClock, type Clock } from './status/clock.ts';
 import type { LeveledLog } from './status/create-log.ts';
 import { createMetrics } from './status/metrics.ts';
@@ -86,7 +87,13 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     log,
     onStatus: () => publish(),
   });
-  const onDemand = createOnDemand({ store, link: () => sync.link(), clock, log });
+  const onDemand = createOnDemand({
+    store,
+    link: () => sync.link(),
+    clock,
+    log,
+    onAnswer: (result) => metrics.observeOnDemand(result),
+  });
 
   const garbage = await startGarbageCollection({
     store,
@@ -167,6 +174,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     const status = sync.status();
     metrics.observeSync(status);
     metrics.observeStorage(storageFacts());
+    metrics.observeRateLimit(rateNow());
     if (mayReport) reporter.set(report());
   };
   twin.onDesired((document) => {
@@ -245,6 +253,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
           schedule: settings.parent.syncProperties.schedule,
         },
       }),
+      bytesPerSecond: rateNow(),
       storage: storageFacts(),
       children: settings.children.map(({ name, mode }) => ({ name, mode })),
       ...(lastActivityTime && { lastActivityTime }),
@@ -254,6 +263,10 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   function storageFacts(): Facts['storage'] {
     const { quotaBytes } = steering.course.settings.storage;
     return { usedBytes: store.contents.usedBytes, freeBytes, quotaBytes };
+  }
+
+  function rateNow(): number {
+    return rateAt(steering.course.settings.transfer, clock.now()).bytesPerSecond;
   }
 
   function health(): Health {

@@ -140,7 +140,9 @@ export const schema: Schema = group({
           {
             from: text('begin, HH:MM UTC', { format: 'time-of-day' }),
             to: text('end, HH:MM UTC; earlier than from: on the next day', { format: 'time-of-day' }),
-            days: list('days on which it begins; empty: every day', choice('weekday', weekdays), { default: [] }),
+            days: list('days on which it begins, Mon to Sun; empty: every day', choice('weekday', weekdays), {
+              default: [],
+            }),
             bytesPerSecond: wholeNumber('bytes per second in this time; 0: no limit', 0),
           },
           { required: ['from', 'to', 'bytesPerSecond'] },

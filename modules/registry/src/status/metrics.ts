@@ -19,6 +19,9 @@ export interface RequestSample {
   readonly bytesReceived: number;
 }
 
+/** What became of a client's miss. */
+export type OnDemandResult = 'Found' | 'Missing' | 'Failed';
+
 export interface MetricsOptions {
   /** Put on every sample: `iothub`, `edge_device`, `instance_number`, as edgeHub's metrics have them. */
   readonly labels?: Readonly<Record<string, string>>;
@@ -31,6 +34,9 @@ export interface Metrics {
   /** Call it on every change of the sync status; passes are counted by their end times. */
   observeSync(status: SyncStatus): void;
   observeStorage(storage: StorageFacts): void;
+  /** 0: no limit. */
+  observeRateLimit(bytesPerSecond: number): void;
+  observeOnDemand(result: OnDemandResult): void;
   /** A garbage collection ended; `freedBytes` undefined: it failed. */
   observeCollection(freedBytes: number | undefined): void;
   /** Prometheus text format 0.0.4. */
@@ -75,6 +81,8 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
   const tagsInSync = gauge('tagsInSync');
   const outboxPending = gauge('outboxPending');
   const outboxAge = gauge('outboxAge');
+  const rateLimit = gauge('rateLimit');
+  const onDemand = counter('onDemand');
   const storageUsed = gauge('storageUsed');
   const storageFree = gauge('storageFree');
   const storageQuota = gauge('storageQuota');
@@ -136,6 +144,9 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
       storageFree.set(freeBytes);
       storageQuota.set(quotaBytes);
     },
+
+    observeRateLimit: (bytesPerSecond) => rateLimit.set(bytesPerSecond),
+    observeOnDemand: (result) => onDemand.inc({ result }),
 
     observeCollection(freedBytes) {
       collections.inc({ result: freedBytes === undefined ? 'Failed' : 'Succeeded' });

@@ -8,6 +8,7 @@ import { ruleFor, wantsTag } from '../settings/repository-rules.ts';
 import type { RepositoryRule, Settings } from '../settings/settings.ts';
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
+import type { OnDemandResult } from '../status/metrics.ts';
 import type { Store } from '../store/store.ts';
 import { readAlong, type Fetch, type ReadableBlob } from './arriving-blob.ts';
 import { copyImage, referrersLimit } from './copy-image.ts';
@@ -40,11 +41,13 @@ export interface OnDemandOptions {
   readonly link: () => Link | undefined;
   readonly clock: Clock;
   readonly log: Log;
+  /** Once for each question the parent was asked. */
+  readonly onAnswer?: (result: OnDemandResult) => void;
 }
 
-export function createOnDemand({ store, link, clock, log }: OnDemandOptions): OnDemand {
+export function createOnDemand({ store, link, clock, log, onAnswer }: OnDemandOptions): OnDemand {
   const { replica } = store;
-  const questions = createQuestions({ clock, log, stop: () => stop.signal });
+  const questions = createQuestions({ clock, log, onAnswer, stop: () => stop.signal });
   const fetches = new Map<string, Fetch>();
   /** By tag and by digest: found, and not stored yet with all that belongs to it. */
   const arriving = new Map<string, StoredManifest>();

@@ -3,6 +3,7 @@ import { RegistryError } from '../errors.ts';
 import { ParentError } from '../parent/parent.ts';
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
+import type { OnDemandResult } from '../status/metrics.ts';
 
 /** Short questions to the parent on behalf of clients who wait. */
 export interface Questions {
@@ -22,10 +23,11 @@ const keysKept = 10_000;
 export function createQuestions(options: {
   readonly clock: Clock;
   readonly log: Log;
+  readonly onAnswer?: ((result: OnDemandResult) => void) | undefined;
   /** Ends what is asked. */
   readonly stop: () => AbortSignal;
 }): Questions {
-  const { clock, log, stop } = options;
+  const { clock, log, stop, onAnswer } = options;
   const running = new Map<string, Promise<unknown>>();
   const missingUntil = new LRUCache<string, number>({ max: keysKept });
   let silentUntilMs = -Infinity;
@@ -46,6 +48,7 @@ export function createQuestions(options: {
     try {
       const found = await work(AbortSignal.any([stop(), late.signal]));
       if (found === undefined) missingUntil.set(key, clock.now().getTime() + memoryMs);
+      onAnswer?.(found === undefined ? 'Missing' : 'Found');
       return found;
     } catch (error) {
       if (stop().aborted || (error instanceof RegistryError && error.code === 'UNAVAILABLE')) throw unavailable(error);
@@ -53,8 +56,10 @@ export function createQuestions(options: {
       log.debug('The parent did not give what a client misses.', { key, error: error.message });
       if (error.failure === 'denied' || error.failure === 'refused') {
         missingUntil.set(key, clock.now().getTime() + memoryMs);
+        onAnswer?.('Missing');
         return undefined;
       }
+      onAnswer?.('Failed');
       if (error.failure === 'unreachable') silentUntilMs = clock.now().getTime() + memoryMs;
       throw unavailable(error);
     } finally {
