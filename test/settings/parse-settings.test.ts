@@ -178,23 +178,6 @@ describe('parseSettings()', () => {
       expect(parsed).to.have.nested.property('settings.parent.syncProperties.syncWindowMs', undefined);
     });
   });
-
-  describe('warnings', () => {
-    const inVain = {
-      '/notificationsList': { notificationsList: ['*:*'] },
-    };
-    for (const [path, document] of Object.entries(inVain)) {
-      it(`says that ${path} has no effect yet`, () => {
-        const parsed = parseSettings(document);
-        expect(parsed.ok && parsed.warnings.map((warning) => warning.path)).to.deep.equal([path]);
-      });
-    }
-
-    it('are silent for what was not asked', () => {
-      const document = { onDemand: true, transfer: { budgets: [] }, notificationsList: [] };
-      expect(parseSettings(document)).to.have.deep.property('warnings', []);
-    });
-  });
 });
 
 function accepted(document: unknown, context: SettingsContext = {}): Settings {

@@ -114,6 +114,6 @@ export type ParsedSettings =
   | {
       readonly ok: true;
       readonly settings: Settings;
-      /** Accepted, but without effect in this version. */ readonly warnings: readonly Problem[];
+      /** Accepted, but without effect. */ readonly warnings: readonly Problem[];
     }
   | { readonly ok: false; readonly problems: readonly Problem[] };

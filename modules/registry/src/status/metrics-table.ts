@@ -36,6 +36,12 @@ export const metricsTable = {
     ['result'],
     'What clients miss: Found at the parent, Missing there too, or Failed',
   ),
+  notificationsSent: counter('notifications_sent_total', [], 'Events told to the cloud'),
+  certificateExpiry: gauge(
+    'certificate_expiry_timestamp_seconds',
+    [],
+    'End of the HTTPS certificate in use; 0: HTTPS is off',
+  ),
   storageUsed: gauge('storage_used_bytes', [], 'Bytes this registry stores'),
   storageFree: gauge('storage_free_bytes', [], 'Bytes free on the data volume'),
   storageQuota: gauge('storage_quota_bytes', [], 'Configured limit; 0: none'),

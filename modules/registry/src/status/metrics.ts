@@ -37,6 +37,10 @@ export interface Metrics {
   /** 0: no limit. */
   observeRateLimit(bytesPerSecond: number): void;
   observeOnDemand(result: OnDemandResult): void;
+  /** When the HTTPS certificate in use ends; undefined: HTTPS is off. */
+  observeCertificate(expires: Date | undefined): void;
+  /** An event was taken by the hub. */
+  observeNotification(): void;
   /** A garbage collection ended; `freedBytes` undefined: it failed. */
   observeCollection(freedBytes: number | undefined): void;
   /** Prometheus text format 0.0.4. */
@@ -83,6 +87,8 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
   const outboxAge = gauge('outboxAge');
   const rateLimit = gauge('rateLimit');
   const onDemand = counter('onDemand');
+  const certificateExpiry = gauge('certificateExpiry');
+  const notificationsSent = counter('notificationsSent');
   const storageUsed = gauge('storageUsed');
   const storageFree = gauge('storageFree');
   const storageQuota = gauge('storageQuota');
@@ -147,6 +153,13 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
 
     observeRateLimit: (bytesPerSecond) => rateLimit.set(bytesPerSecond),
     observeOnDemand: (result) => onDemand.inc({ result }),
+    observeCertificate(expires) {
+      certificateExpiry.set(expires ? expires.getTime() / 1000 : 0);
+    },
+
+    observeNotification() {
+      notificationsSent.inc();
+    },
 
     observeCollection(freedBytes) {
       collections.inc({ result: freedBytes === undefined ? 'Failed' : 'Succeeded' });
