@@ -61,12 +61,12 @@ describe('createAuthorizer() through connectParent()', () => {
 
   it('asks for a token with Basic, scope and service', async () => {
     await withParent(tokenRegistry({}), async ({ parent, seen }) => {
-      await parent.statBlob(plant, digestOfNothing);
+      await parent.hasBlob(plant, digestOfNothing);
       const [request] = tokenRequests(seen);
       expect(request?.headers.authorization).to.equal(basic);
       expect(Object.fromEntries(request!.url.searchParams)).to.deep.equal({
         service: 's',
-        scope: 'repository:plant/hello:pull',
+        scope: 'repository:plant/hello:pull,push',
       });
     });
   });
