@@ -59,15 +59,16 @@ export const writer = 'writer:writer-password';
 /** May pull from `plant/` and see it in the catalog. */
 export const reader = 'reader:reader-password';
 
-/** `reserveBytes`: so much of the disk is not for uploads. */
+/** `reserveBytes`: so much of the disk is not for uploads · `carries`: what is pushed is put into the outbox. */
 export async function startRegistry(
-  options: Partial<ApiOptions> & { readonly reserveBytes?: number } = {},
+  options: Partial<ApiOptions> & { readonly reserveBytes?: number; readonly carries?: boolean } = {},
 ): Promise<RegistryServer> {
-  const { reserveBytes, ...apiOptions } = options;
+  const { reserveBytes, carries = false, ...apiOptions } = options;
   const directory = await temporaryDirectory();
   const clock = new ManualClock();
   const log = new RecordingLog();
-  const store = await openStore({ directory, clock, log, ...(reserveBytes !== undefined && { reserveBytes }) });
+  const reserve = reserveBytes === undefined ? {} : { reserveBytes };
+  const store = await openStore({ directory, clock, log, carries: () => carries, ...reserve });
   const auth = createAuth({
     signingKey: randomBytes(32),
     clock,

@@ -123,7 +123,7 @@ class Upload {
 
   append(content: AsyncIterable<Uint8Array>, { isOurs = false } = {}): Promise<Buffer | undefined> {
     const target: AppendTarget = {
-      ...{ storedBytes: 0, held: Buffer.alloc(0), onWriting: () => undefined },
+      ...{ storedBytes: 0, held: Buffer.alloc(0), onReceived: () => undefined, onWriting: () => undefined },
       open: async () => {
         const file = await openUploadFile(this.#path, 0);
         await this.#onOpen(file);

@@ -100,6 +100,11 @@ export class MemoryRegistry implements ParentRegistry {
     await this.#called(`hasBlob ${repository} ${digest}`, options);
     return this.#of(repository).blobs.has(digest);
   }
+  async statBlob(repository: RepositoryName, digest: Digest, options?: Cancellable) {
+    await this.#called(`statBlob ${repository} ${digest}`, options);
+    const size = this.#of(repository).blobs.has(digest) ? this.#blobs.get(digest)?.length : undefined;
+    return size === undefined ? undefined : { size };
+  }
   async mountBlob(repository: RepositoryName, digest: Digest, options?: Cancellable): Promise<boolean> {
     await this.#called(`mountBlob ${repository} ${digest}`, options);
     if (this.#blobs.has(digest)) this.#of(repository).blobs.add(digest);

@@ -12,6 +12,7 @@ import { startNotifications } from './notifications.ts';
 import { openTwin } from './open-twin.ts';
 import { connectParent } from './parent/connect-parent.ts';
 import type { Environment } from './settings/environment.ts';
+import { rateAt } from './settings/transfer-rate.ts';
 import { systemClock, type Clock } from './status/clock.ts';
 import type { LeveledLog } from './status/create-log.ts';
 import { createMetrics } from './status/metrics.ts';
@@ -21,6 +22,7 @@ import type { SyncStatus } from './status/sync-status.ts';
 import { createSteering, type Activation, type Course } from './steering.ts';
 import { openStore } from './store/open-store.ts';
 import { createSyncEngine } from './sync/engine.ts';
+import { createOnDemand } from './sync/on-demand.ts';
 import { createReporter } from './twin/reporter.ts';
 import type { JsonObject } from './twin/twin.ts';
 import { workloadApiOf } from './twin/workload-api.ts';
@@ -89,6 +91,13 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     log,
     onStatus: () => publish(),
   });
+  const onDemand = createOnDemand({
+    store,
+    link: () => sync.link(),
+    clock,
+    log,
+    onAnswer: (result) => metrics.observeOnDemand(result),
+  });
 
   const garbage = await startGarbageCollection({
     store,
@@ -127,6 +136,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
       auth.apply(next.settings);
       const active = next.activation.state === 'active';
       sync.apply(next.settings, { active });
+      onDemand.apply(next.settings, { active });
       garbage.apply(next.settings, { active });
       notifications.apply(next.settings, { active });
       publish();
@@ -148,6 +158,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     log,
     clock,
     patience: () => patience.signal,
+    onMiss: onDemand,
     onRequest: (sample) => metrics.observeRequest(sample),
     onChange() {
       lastActivityTime = clock.now();
@@ -185,6 +196,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     metrics.observeSync(syncStatus());
     metrics.observeCertificate(httpsCertificate.expires);
     metrics.observeStorage(storageFacts());
+    metrics.observeRateLimit(rateNow());
     if (mayReport) reporter.set(report());
   };
   twin.onDesired((document) => {
@@ -212,6 +224,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     async close() {
       closing.abort(new Error('closing'));
       patience.abort();
+      await onDemand.close();
       await sync.close();
       await garbage.close();
       await httpsCertificate.close();
@@ -263,6 +276,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
           schedule: settings.parent.syncProperties.schedule,
         },
       }),
+      bytesPerSecond: rateNow(),
       storage: storageFacts(),
       children: settings.children.map(({ name, mode }) => ({ name, mode })),
       ...(lastActivityTime && { lastActivityTime }),
@@ -284,6 +298,10 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   function storageFacts(): Facts['storage'] {
     const { quotaBytes } = steering.course.settings.storage;
     return { usedBytes: store.contents.usedBytes, freeBytes, quotaBytes };
+  }
+
+  function rateNow(): number {
+    return rateAt(steering.course.settings.transfer, clock.now()).bytesPerSecond;
   }
 
   function health(): Health {

@@ -2,7 +2,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import express from 'express';
 import type { Auth } from '../auth/auth.ts';
 import { RegistryError } from '../errors.ts';
-import { parseRepositoryName } from '../oci/names.ts';
+import { parseRepositoryName, type RepositoryName } from '../oci/names.ts';
 import type { Mode } from '../settings/settings.ts';
 import { systemClock, type Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
@@ -16,6 +16,7 @@ import { endpoints } from './endpoints.ts';
 import type { Exchange } from './exchange.ts';
 import { refuseLockedRepository } from './lock.ts';
 import { audit, isAudited, observe } from './observe.ts';
+import { nothingElsewhere, type OnMiss } from './on-miss.ts';
 import { compileTrust, isAddressedTo, originOf } from './origin.ts';
 import { parseParameters } from './parameters.ts';
 import { createQuickAnswers } from './quick-answers.ts';
@@ -46,6 +47,8 @@ export interface ApiOptions {
   /** The signal that ends answers waiting now: new settings are coming into force, or the registry closes. */
   readonly patience?: () => AbortSignal;
   readonly onRequest?: (sample: RequestSample) => void;
+  /** Where to look for what is not here; without it, nowhere. */
+  readonly onMiss?: OnMiss;
   /** After every acknowledged write by a client. */
   readonly onChange?: () => void;
 }
@@ -106,6 +109,7 @@ export function createApi(options: ApiOptions): RequestListener {
           quick.allow(request, repository, moment);
           quick.remember(request, { endpoint: match.endpoint.id, repository, headers, bytes }, moment);
         },
+        onMiss: nothingElsewhere,
         patience: patience(),
         access: undefined,
         principal: undefined,
@@ -151,6 +155,9 @@ export function createApi(options: ApiOptions): RequestListener {
     await authorize(exchange, endpoint.needs, parameters);
     if (writes && mode === 'ReadOnly') throw new RegistryError('UNSUPPORTED');
     refuseLockedRepository(store, endpoint.needs, parameters.name);
+    if (options.onMiss && !(mode === 'ReadWrite' && isPusherLooking(exchange, parameters.name))) {
+      exchange.onMiss = options.onMiss;
+    }
     if (quotaBytes > 0 && addsContent(exchange, endpoint) && store.contents.usedBytes >= quotaBytes) {
       throw new RegistryError('STORAGE_FULL', { detail: { quotaBytes } });
     }
@@ -166,6 +173,11 @@ function isContent({ path }: Endpoint): boolean {
 
 function addsContent({ request }: Exchange, endpoint: Endpoint): boolean {
   return endpoint.needs === 'content/write' && request.method !== 'GET' && request.method !== 'DELETE';
+}
+
+/** Who pushes does not send what HEAD finds; so for him only what is here counts. */
+function isPusherLooking({ request, access }: Exchange, name: RepositoryName): boolean {
+  return request.method === 'HEAD' && access?.allows(name, 'content/write') === true;
 }
 
 /** 201: stored · 202 to DELETE: gone · 200: locked or unlocked. A 202 to POST or PATCH only serves a session. */

@@ -68,6 +68,7 @@ export function connectParent(options: ConnectParentOptions): ParentRegistry {
     findManifest: manifests.findManifest,
     listReferrers: referrers.listReferrers,
     readBlob: blobs.readBlob,
+    statBlob: blobs.statBlob,
     hasManifest: manifests.hasManifest,
     hasBlob: blobs.hasBlob,
     mountBlob: uploads.mountBlob,

@@ -1,6 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { Readable } from 'node:stream';
 import { Agent, type Dispatcher } from 'undici';
 import { connectionFailure, isTrustFailure } from './failure.ts';
+import type { PacedBody } from './paced-body.ts';
 import type { Patience } from './patience.ts';
 import type { Trust } from './trust.ts';
 
@@ -8,7 +10,7 @@ export interface HttpRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: Buffer | string;
+  readonly body?: Buffer | string | PacedBody;
   readonly answerTimeoutMs?: number;
   readonly signal?: AbortSignal;
 }
@@ -71,8 +73,8 @@ export function createConnection(options: {
       origin: url.origin,
       path: url.pathname + url.search,
       method,
-      headers: { 'user-agent': userAgent, ...headers },
-      body: body ?? null,
+      headers: { 'user-agent': userAgent, ...headers, ...(isPaced(body) && { 'content-length': String(body.length) }) },
+      body: isPaced(body) ? Readable.from(body) : (body ?? null),
       signal: signal ?? null,
       ...(answerTimeoutMs !== undefined && { headersTimeout: answerTimeoutMs }),
     });
@@ -103,4 +105,8 @@ export function createConnection(options: {
       await opened?.destroy();
     },
   };
+}
+
+function isPaced(body: HttpRequest['body']): body is PacedBody {
+  return typeof body === 'object' && Symbol.asyncIterator in body;
 }

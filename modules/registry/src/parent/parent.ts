@@ -1,4 +1,6 @@
-import type { ImageSource, ImageTarget } from '../oci/registry.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { RepositoryName } from '../oci/names.ts';
+import type { Cancellable, ImageSource, ImageTarget } from '../oci/registry.ts';
 
 /** The registry above: a connected registry of ours, ACR, or any OCI registry. */
 export interface ParentRegistry extends ImageSource, ImageTarget {
@@ -11,6 +13,12 @@ export interface ParentRegistry extends ImageSource, ImageTarget {
     readonly after?: number;
     readonly signal: AbortSignal;
   }): Promise<MessageFeedAnswer | undefined>;
+  /** Undefined: it is not there. Throws ParentError, `broken` where the parent does not tell the size. */
+  statBlob(
+    repository: RepositoryName,
+    digest: Digest,
+    options?: Cancellable,
+  ): Promise<{ readonly size: number } | undefined>;
   /** Asks `/v2/` with credentials. Throws ParentError. */
   ping(options?: { readonly signal?: AbortSignal }): Promise<void>;
   close(): Promise<void>;

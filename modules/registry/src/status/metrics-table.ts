@@ -26,6 +26,16 @@ export const metricsTable = {
   tagsInSync: gauge('repository_tags_in_sync', ['repository'], 'Tags that are here as the parent has them'),
   outboxPending: gauge('outbox_pending', [], 'Changes still to be carried to the parent'),
   outboxAge: gauge('outbox_oldest_age_seconds', [], 'Age of the oldest of them; 0: none'),
+  rateLimit: gauge(
+    'transfer_rate_limit_bytes_per_second',
+    [],
+    'Rate that holds now, from and to the parent; 0: no limit',
+  ),
+  onDemand: counter(
+    'on_demand_requests_total',
+    ['result'],
+    'What clients miss: Found at the parent, Missing there too, or Failed',
+  ),
   notificationsSent: counter('notifications_sent_total', [], 'Events told to the cloud'),
   certificateExpiry: gauge(
     'certificate_expiry_timestamp_seconds',

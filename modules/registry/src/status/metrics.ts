@@ -19,6 +19,9 @@ export interface RequestSample {
   readonly bytesReceived: number;
 }
 
+/** What became of a client's miss. */
+export type OnDemandResult = 'Found' | 'Missing' | 'Failed';
+
 export interface MetricsOptions {
   /** Put on every sample: `iothub`, `edge_device`, `instance_number`, as edgeHub's metrics have them. */
   readonly labels?: Readonly<Record<string, string>>;
@@ -31,6 +34,9 @@ export interface Metrics {
   /** Call it on every change of the sync status; passes are counted by their end times. */
   observeSync(status: SyncStatus): void;
   observeStorage(storage: StorageFacts): void;
+  /** 0: no limit. */
+  observeRateLimit(bytesPerSecond: number): void;
+  observeOnDemand(result: OnDemandResult): void;
   /** When the HTTPS certificate in use ends; undefined: HTTPS is off. */
   observeCertificate(expires: Date | undefined): void;
   /** An event was taken by the hub. */
@@ -79,6 +85,8 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
   const tagsInSync = gauge('tagsInSync');
   const outboxPending = gauge('outboxPending');
   const outboxAge = gauge('outboxAge');
+  const rateLimit = gauge('rateLimit');
+  const onDemand = counter('onDemand');
   const certificateExpiry = gauge('certificateExpiry');
   const notificationsSent = counter('notificationsSent');
   const storageUsed = gauge('storageUsed');
@@ -143,6 +151,8 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
       storageQuota.set(quotaBytes);
     },
 
+    observeRateLimit: (bytesPerSecond) => rateLimit.set(bytesPerSecond),
+    observeOnDemand: (result) => onDemand.inc({ result }),
     observeCertificate(expires) {
       certificateExpiry.set(expires ? expires.getTime() / 1000 : 0);
     },

@@ -19,6 +19,8 @@ export interface Facts {
   readonly loginServer: { readonly host?: string; readonly certificateExpires?: Date };
   /** Absent: this registry has no parent. */
   readonly parent?: { readonly gatewayEndpoint: string; readonly schedule?: string };
+  /** That may cross the link to the parent now; 0: no limit. */
+  readonly bytesPerSecond: number;
   readonly storage: StorageFacts;
   readonly children: readonly ChildFacts[];
   readonly lastActivityTime?: Date;
@@ -133,6 +135,7 @@ function propertiesWith(facts: Facts, rows: number): Reported {
         }),
       ),
     }),
+    transfer: { bytesPerSecond: facts.bytesPerSecond },
     outbox: compact({ pending: whole(sync.outbox.pending), oldest: time(sync.outbox.oldest) }),
     storage: {
       usedBytes: whole(storage.usedBytes),

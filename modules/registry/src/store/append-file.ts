@@ -13,6 +13,8 @@ export interface AppendTarget {
   readonly held: Buffer;
   /** Opens the file; called at most once, when it is needed. */
   open(): Promise<FileHandle>;
+  /** Called when a piece has arrived: it is in memory until it is written. */
+  onReceived(piece: Uint8Array): void;
   /** Called while the pieces are on their way to the file, in order: the time to hash them. */
   onWriting(pieces: readonly Uint8Array[], position: number): void;
   /** Called once they are in it. */
@@ -86,6 +88,7 @@ export async function appendContent(target: AppendTarget, options: AppendOptions
       if (end + gathered + piece.length > limitBytes)
         throw new RegistryError('SIZE_INVALID', { detail: { limitBytes } });
       pieces.push(piece);
+      target.onReceived(piece);
       gathered += piece.length;
       if (gathered >= writeBytes || pieces.length >= writePieces) await flush();
     }

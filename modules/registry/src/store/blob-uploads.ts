@@ -118,6 +118,7 @@ export function createBlobUploads(options: BlobUploadsOptions): BlobUploads {
       },
       append: (source, { signal, isOurs = false } = {}) =>
         live.run(progress, () => content.append(progress, source, { signal, limitBytes, isOurs })),
+      read: (buffer, position) => content.read(progress, buffer, position),
       async commit(digest) {
         try {
           await live.run(progress, () => content.place(progress, repository, digest));

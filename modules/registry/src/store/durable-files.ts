@@ -27,6 +27,22 @@ async function statFile(path: string): Promise<Stats | undefined> {
   }
 }
 
+/** The number of bytes read into `buffer`; 0 beyond the end, and where there is no such file (any more). */
+export async function readFilePart(path: string, buffer: Uint8Array, position: number): Promise<number> {
+  let file: FileHandle;
+  try {
+    file = await open(path);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return 0;
+    throw error;
+  }
+  try {
+    return (await file.read(buffer, 0, buffer.length, position)).bytesRead;
+  } finally {
+    await file.close();
+  }
+}
+
 export async function digestOfFile(path: string, algorithm: DigestAlgorithm): Promise<Digest> {
   const hash = startHash(algorithm);
   const file = await open(path);

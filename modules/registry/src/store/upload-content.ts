@@ -2,11 +2,19 @@ import { RegistryError } from '../errors.ts';
 import { algorithmOf, digestOf, type Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import { appendContent, openUploadFile } from './append-file.ts';
-import { fileTime, readSmallFile, removeFile, writeSmallFile } from './durable-files.ts';
+import { fileTime, readFilePart, readSmallFile, removeFile, writeSmallFile } from './durable-files.ts';
 import { smallBlobBytes, uploadPath } from './layout.ts';
 import type { LiveUploads } from './live-uploads.ts';
 import { placeFileBlob, placeSmallBlob, type BlobPlace } from './place-blob.ts';
-import { digestOfUpload, hashPieces, nothingHeld, offsetOf, type Progress } from './upload-progress.ts';
+import {
+  digestOfUpload,
+  hashPieces,
+  noteWritten,
+  nothingHeld,
+  offsetOf,
+  readUnwritten,
+  type Progress,
+} from './upload-progress.ts';
 
 export interface UploadContentOptions extends BlobPlace {
   /** Throws STORAGE_FULL when no more bytes should be taken. */
@@ -25,6 +33,8 @@ export interface AppendLimits {
 export interface UploadContent {
   /** What arrived before an error, or before the signal or the store's end fires, is kept. */
   append(progress: Progress, content: AsyncIterable<Uint8Array>, limits: AppendLimits): Promise<void>;
+  /** Bytes from `position` on, also while they arrive: see `BlobUpload.read`. */
+  read(progress: Progress, buffer: Uint8Array, position: number): Promise<number>;
   /** What was only in memory is in the file, so that idle uploads cost none, and a killed process loses nothing. */
   letGo(progress: Progress): Promise<void>;
   /** Verifies, makes durable, makes visible. DIGEST_INVALID discards the upload. */
@@ -38,7 +48,7 @@ export function createUploadContent(options: UploadContentOptions): UploadConten
   const { directory, tables, commit, ensureRoom, live } = options;
   const pathOf = ({ id }: Progress): string => uploadPath(directory, id);
 
-  return { append, letGo, place, discard, lastActivity };
+  return { append, read, letGo, place, discard, lastActivity };
 
   async function append(
     progress: Progress,
@@ -46,14 +56,13 @@ export function createUploadContent(options: UploadContentOptions): UploadConten
     { signal, limitBytes, isOurs }: AppendLimits,
   ): Promise<void> {
     const stop = signal ? AbortSignal.any([signal, live.closing]) : live.closing;
+    progress.unwritten = progress.held.length > 0 ? [progress.held] : [];
     const target = {
       ...{ storedBytes: progress.storedBytes, held: progress.held },
       open: async () => (progress.file ??= await openUploadFile(pathOf(progress), progress.storedBytes)),
+      onReceived: (piece: Uint8Array) => progress.unwritten.push(piece),
       onWriting: (pieces: readonly Uint8Array[], position: number) => hashPieces(progress, pieces, position),
-      onWritten(sizeBytes: number) {
-        progress.storedBytes += sizeBytes;
-        progress.held = nothingHeld;
-      },
+      onWritten: (sizeBytes: number) => noteWritten(progress, sizeBytes),
       onSync: () => record(progress),
     };
     try {
@@ -62,7 +71,17 @@ export function createUploadContent(options: UploadContentOptions): UploadConten
     } catch (error) {
       await closeFile(progress); // opened anew, it is cut to what is known to be in it
       throw error;
+    } finally {
+      progress.unwritten = [];
     }
+  }
+
+  async function read(progress: Progress, buffer: Uint8Array, position: number): Promise<number> {
+    const { storedBytes, file } = progress;
+    if (position >= storedBytes) return readUnwritten(progress, buffer, position);
+    const part = buffer.subarray(0, storedBytes - position);
+    if (file) return (await file.read(part, 0, part.length, position)).bytesRead;
+    return readFilePart(pathOf(progress), part, position);
   }
 
   /**

@@ -16,6 +16,7 @@ import { nextStep, type Step } from './next-step.ts';
 import { createPassProgress } from './progress.ts';
 import { runPass, type PassEnd } from './run-pass.ts';
 import { emptyMemory, loadMemory, saveMemory } from './sync-memory.ts';
+import type { Link } from './link.ts';
 import { longestNapMs } from './wait-until.ts';
 import { changeBetween, connectionKey, wantedFrom, type Wanted } from './wanted.ts';
 
@@ -39,6 +40,8 @@ export interface SyncEngine {
   /** An operator asks for a full pass, also outside a window; not started while one runs or none may run. */
   resync(): Promise<{ readonly started: boolean }>;
   status(): SyncStatus;
+  /** For fetching on demand; undefined while there is no parent, or this registry is not active. */
+  link(): Link | undefined;
   /** Stops at once; what was received stays for the next start. Resolves when nothing runs any more. */
   close(): Promise<void>;
 }
@@ -319,6 +322,12 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       return Promise.resolve({ started });
     },
     status,
+    link() {
+      const to = wanted?.active === true && !closed ? wanted.parent : undefined;
+      if (!to) return undefined;
+      parent ??= connected(to);
+      return parent.key === connectionKey(to) ? { parent: parent.registry, transfers } : undefined;
+    },
     async close() {
       closed = true;
       running?.stop.abort(new Error('the sync engine is closing'));
