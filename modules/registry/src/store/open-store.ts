@@ -35,13 +35,19 @@ export interface OpenStoreOptions {
 }
 
 /**
+ * For devices with little memory, and measured (README, "Performance"): what LevelDB keeps of its own, and how many
+ * table files of 2 MB it maps at a time.
+ */
+const levelOptions = { cacheSize: 2 * 1024 * 1024, writeBufferSize: 2 * 1024 * 1024, maxOpenFiles: 64 };
+
+/**
  * Opens the store of a data volume. It reads a few keys, however much there is.
  * Throws when another process has it open (the cause's code is LEVEL_LOCKED).
  */
 export async function openStore(options: OpenStoreOptions): Promise<Store> {
   const { directory, clock, log, carries = () => false, reserveBytes = 16 * 1024 * 1024 } = options;
   for (const path of [blobsDirectory(directory), uploadsDirectory(directory)]) await makeDirectory(path);
-  const index = options.index ?? new Level(indexDirectory(directory));
+  const index = options.index ?? new Level(indexDirectory(directory), levelOptions);
   await openIndex(index, directory);
   const tables = openTables(index);
   const commit = await openGroupCommit({ index, tables, clock, log });
