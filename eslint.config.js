@@ -25,7 +25,6 @@ const packages = {
   twin: ['azure-iot-device', 'azure-iot-device-mqtt', 'azure-iot-common'],
   store: ['level', 'memory-level', 'abstract-level'],
   parent: ['undici'],
-  http: ['express'],
   status: ['winston', 'prom-client'],
   settings: ['ajv', 'cron-parser', 'luxon'],
   auth: ['jose'],
