@@ -26,6 +26,12 @@ export const metricsTable = {
   tagsInSync: gauge('repository_tags_in_sync', ['repository'], 'Tags that are here as the parent has them'),
   outboxPending: gauge('outbox_pending', [], 'Changes still to be carried to the parent'),
   outboxAge: gauge('outbox_oldest_age_seconds', [], 'Age of the oldest of them; 0: none'),
+  notificationsSent: counter('notifications_sent_total', [], 'Events told to the cloud'),
+  certificateExpiry: gauge(
+    'certificate_expiry_timestamp_seconds',
+    [],
+    'End of the HTTPS certificate in use; 0: HTTPS is off',
+  ),
   storageUsed: gauge('storage_used_bytes', [], 'Bytes this registry stores'),
   storageFree: gauge('storage_free_bytes', [], 'Bytes free on the data volume'),
   storageQuota: gauge('storage_quota_bytes', [], 'Configured limit; 0: none'),

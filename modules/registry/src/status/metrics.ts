@@ -31,6 +31,10 @@ export interface Metrics {
   /** Call it on every change of the sync status; passes are counted by their end times. */
   observeSync(status: SyncStatus): void;
   observeStorage(storage: StorageFacts): void;
+  /** When the HTTPS certificate in use ends; undefined: HTTPS is off. */
+  observeCertificate(expires: Date | undefined): void;
+  /** An event was taken by the hub. */
+  observeNotification(): void;
   /** A garbage collection ended; `freedBytes` undefined: it failed. */
   observeCollection(freedBytes: number | undefined): void;
   /** Prometheus text format 0.0.4. */
@@ -75,6 +79,8 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
   const tagsInSync = gauge('tagsInSync');
   const outboxPending = gauge('outboxPending');
   const outboxAge = gauge('outboxAge');
+  const certificateExpiry = gauge('certificateExpiry');
+  const notificationsSent = counter('notificationsSent');
   const storageUsed = gauge('storageUsed');
   const storageFree = gauge('storageFree');
   const storageQuota = gauge('storageQuota');
@@ -135,6 +141,14 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
       storageUsed.set(usedBytes);
       storageFree.set(freeBytes);
       storageQuota.set(quotaBytes);
+    },
+
+    observeCertificate(expires) {
+      certificateExpiry.set(expires ? expires.getTime() / 1000 : 0);
+    },
+
+    observeNotification() {
+      notificationsSent.inc();
     },
 
     observeCollection(freedBytes) {
