@@ -8,6 +8,8 @@ import { load } from './wrk.ts';
 
 const tags = 100_000;
 const repositories = 10_000;
+/** docker-registry takes long for one answer. */
+const shortestSeconds = 5;
 
 /** A page of 100 from the middle of a long list. docker-registry 2.8.2 answers with all tags, whatever was asked. */
 export function listings(stage: Stage): Work[] {
@@ -15,7 +17,7 @@ export function listings(stage: Stage): Work[] {
     const measure = (side: 'ours' | 'docker-registry') => async () => {
       const { url, headers } = await stage.once(`listings ${side}`, () => open(stage, side));
       const directory = await stage.directory('wrk');
-      const { seconds } = stage;
+      const seconds = Math.max(stage.seconds, shortestSeconds);
       return (await load({ directory, url, headers, paths: [path], connections: 8, seconds })).requestsPerSecond;
     };
     return { ours: measure('ours'), 'docker-registry': measure('docker-registry') };

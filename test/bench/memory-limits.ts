@@ -38,7 +38,7 @@ export function memoryLimits(stage: Stage): Work[] {
     {
       name: 'in 160 MB: 4 × 64 MiB push',
       unit: 'MB/s',
-      goal: {},
+      goal: { finishes: true },
       measure: limited(
         160,
         async (contender) => (await pushLoad(contender, { sizeBytes: 64 * MiB, count: 8, concurrency: 4 })) / 1e6,

@@ -13,11 +13,13 @@ export interface Work {
   readonly measure: Readonly<Partial<Record<Side, () => Promise<number>>>>;
 }
 
-/** Ratios to the peers in the same round, for rates; or a limit of our own figure. */
+/** Ratios to the peers in the same round, for rates; a limit of our own figure, or less. */
 export interface Goal {
   readonly timesDockerRegistry?: number;
   readonly timesNginx?: number;
   readonly atMost?: number;
+  /** Coming to an end is what counts. */
+  readonly finishes?: true;
 }
 
 /** What this machine does not let us measure. */
