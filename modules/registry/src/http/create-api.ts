@@ -1,5 +1,4 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import express from 'express';
 import type { Auth } from '../auth/auth.ts';
 import { RegistryError } from '../errors.ts';
 import { parseRepositoryName, type RepositoryName } from '../oci/names.ts';
@@ -58,8 +57,9 @@ const pumpBytes = 1024 * 1024;
 const pumpBuffersKept = 16;
 
 /**
- * The registry API. What is under `/v2` is served straight from node, as express alone would cost more than it does;
- * everything else passes through express. Both use the same table, checks and handlers.
+ * The registry API: one table of endpoints, one order of checks, one answer to errors. Reads answered a moment ago come
+ * first; what is under `/v2` is served straight from node, as express alone would cost more than it does; everything
+ * else passes through express.
  */
 export function createApi(options: ApiOptions): RequestListener {
   const { store, auth, log } = options;
@@ -77,15 +77,18 @@ export function createApi(options: ApiOptions): RequestListener {
     onRequest: options.onRequest,
   });
 
-  const app = express();
-  app.disable('x-powered-by');
-  app.use(serve);
+  let app: Promise<RequestListener> | undefined;
 
   return (request, response) => {
     if (!options.state().refusal && quick.serve(request, response)) return;
     if (request.url?.startsWith('/v2') === true) void serve(request, response);
-    else app(request, response);
+    else void serveThroughExpress(request, response);
   };
+
+  async function serveThroughExpress(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    app ??= loadExpress((...exchange) => void serve(...exchange));
+    (await app)(request, response);
+  }
 
   /** Never rejects: whatever goes wrong is answered here. */
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -194,4 +197,13 @@ function isAbort(error: unknown, request: IncomingMessage, response: ServerRespo
 function splitOnce(text: string, separator: string): [string, string] {
   const index = text.indexOf(separator);
   return index < 0 ? [text, ''] : [text.slice(0, index), text.slice(index + 1)];
+}
+
+/** With the first request that needs it: pulls and pushes do without its memory. */
+async function loadExpress(serve: RequestListener): Promise<RequestListener> {
+  const { default: express } = await import('express');
+  const app = express();
+  app.disable('x-powered-by');
+  app.use(serve);
+  return app;
 }

@@ -40,6 +40,12 @@ const roomyBytes = 1024 * 1024 * 1024;
 const roomyMs = 100;
 
 /**
+ * For devices with little memory, and measured (README, "Performance"): what LevelDB keeps of its own, and how many
+ * table files of 2 MB it maps at a time.
+ */
+const levelOptions = { cacheSize: 2 * 1024 * 1024, writeBufferSize: 2 * 1024 * 1024, maxOpenFiles: 64 };
+
+/**
  * Opens the store of a data volume. It reads a few keys, however much there is.
  * Throws when another process has it open (the cause's code is LEVEL_LOCKED), and when it cannot be written.
  */
@@ -148,7 +154,7 @@ async function openVolume({ directory, index }: OpenStoreOptions): Promise<Index
   // On a read-only volume mkdir says that the parent is missing.
   await access(directory, constants.W_OK);
   for (const path of [blobsDirectory(directory), uploadsDirectory(directory)]) await makeDirectory(path);
-  const opened = index ?? new Level(indexDirectory(directory));
+  const opened = index ?? new Level(indexDirectory(directory), levelOptions);
   await openIndex(opened, directory);
   return opened;
 }
