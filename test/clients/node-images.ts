@@ -1,5 +1,6 @@
 import { chmod, cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { digestOf } from '../../modules/registry/src/oci/digest.ts';
 import { command } from '../helpers/command.ts';
 import type { DockerEngine } from '../helpers/docker-engine.ts';
 
@@ -45,6 +46,25 @@ export async function importNodeImages(
   }
   await writeFile(join(context, 'Dockerfile'), [`FROM ${image}:${tag}`, 'COPY files /', ...environment, ''].join('\n'));
   await engine.docker(['build', '--tag', `node:${tag}`, context], { env: { DOCKER_BUILDKIT: '0' } });
+}
+
+/** An image of any architecture that holds nothing, so that nothing of it can run. */
+export async function loadEmptyImage(
+  engine: DockerEngine,
+  directory: string,
+  { name, architecture }: { readonly name: string; readonly architecture: string },
+): Promise<void> {
+  const folder = join(directory, 'empty-image');
+  await mkdir(folder);
+  const layer = join(folder, 'layer.tar');
+  await command('tar', ['--create', '--file', layer, '--files-from=/dev/null']);
+  const rootfs = { type: 'layers', diff_ids: [digestOf(await readFile(layer))] };
+  await writeFile(join(folder, 'config.json'), JSON.stringify({ architecture, os: 'linux', config: {}, rootfs }));
+  const manifest = [{ Config: 'config.json', RepoTags: [name], Layers: ['layer.tar'] }];
+  await writeFile(join(folder, 'manifest.json'), JSON.stringify(manifest));
+  const archive = join(directory, 'empty-image.tar');
+  await command('tar', ['--create', '--file', archive, '--directory', folder, '.']);
+  await engine.docker(['load', '--input', archive]);
 }
 
 /** The npm that belongs to this Node. */
