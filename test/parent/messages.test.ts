@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { ChildIdentity } from '../../modules/registry/src/parent/activation.ts';
 import { connectParent } from '../../modules/registry/src/parent/connect-parent.ts';
 import type { ParentRegistry } from '../../modules/registry/src/parent/parent.ts';
 import { ManualClock } from '../helpers/manual-clock.ts';
@@ -8,7 +9,7 @@ import { startScriptedRegistry, type Script, type ScriptedRegistry } from './scr
 async function withFeed(
   script: Script,
   body: (test: { parent: ParentRegistry; registry: ScriptedRegistry; clock: ManualClock }) => Promise<void>,
-  registryName: string | undefined = 'plant7line3',
+  self: ChildIdentity | undefined = { registryName: 'plant7line3', instanceId: 'this-instance', version: '0.1.0' },
 ): Promise<void> {
   const registry = await startScriptedRegistry(script);
   const clock = new ManualClock();
@@ -17,7 +18,7 @@ async function withFeed(
     protocol: 'http',
     clock,
     log: new RecordingLog(),
-    registryName,
+    self,
   });
   try {
     await body({ parent, registry, clock });

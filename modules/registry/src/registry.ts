@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { createAuth } from './auth/create-auth.ts';
 import { readCertificates } from './certificates.ts';
+import { openGateway } from './gateway/open-gateway.ts';
 import { createApi } from './http/create-api.ts';
 import { startListeners } from './http/start-listeners.ts';
 import { startGarbageCollection } from './garbage-collection.ts';
@@ -69,6 +70,9 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   const metrics = createMetrics({ clock, labels: metricLabels(variables) });
   let freeBytes = await store.freeBytes();
 
+  const gateway = await openGateway({ records: store.records, clock, log });
+
+  const name = environment.connection?.connectedRegistryName;
   const sync = createSyncEngine({
     store,
     connect: ({ gatewayEndpoint, protocol, syncToken }) =>
@@ -77,7 +81,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
         protocol,
         ...(syncToken && { credentials: syncToken }),
         certificateAuthorities: parentRoots,
-        registryName: environment.connection?.connectedRegistryName,
+        ...(name !== undefined && { self: { registryName: name, instanceId: identity.instanceId, version } }),
         clock,
         log,
       }),
@@ -110,6 +114,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
       log.setLevel(next.settings.logging.logLevel);
       metrics.observeInfo({ version, mode: next.settings.mode });
       auth.apply(next.settings);
+      gateway.apply(next.settings);
       const active = next.activation.state === 'active';
       sync.apply(next.settings, { active });
       garbage.apply(next.settings, { active });
@@ -121,6 +126,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   const api = createApi({
     store,
     auth,
+    gateway,
     state: () => ({
       mode: steering.course.settings.mode,
       ...refusalOf(steering.course.activation.state),

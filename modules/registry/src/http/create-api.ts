@@ -2,6 +2,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import express from 'express';
 import type { Auth } from '../auth/auth.ts';
 import { RegistryError } from '../errors.ts';
+import type { Gateway } from '../gateway/open-gateway.ts';
 import { parseRepositoryName } from '../oci/names.ts';
 import type { Mode } from '../settings/settings.ts';
 import { systemClock, type Clock } from '../status/clock.ts';
@@ -35,6 +36,7 @@ export interface ApiState {
 export interface ApiOptions {
   readonly store: Store;
   readonly auth: Auth;
+  readonly gateway: Gateway;
   /** Asked at every request, so that new settings take effect at once. */
   readonly state: () => ApiState;
   /** Only requests addressed to this host[:port] are served. */
@@ -59,7 +61,7 @@ const pumpBuffersKept = 16;
  * everything else passes through express. Both use the same table, checks and handlers.
  */
 export function createApi(options: ApiOptions): RequestListener {
-  const { store, auth, log } = options;
+  const { store, auth, gateway, log } = options;
   const endless = new AbortController().signal;
   const { patience = () => endless } = options;
   const route = createRouter(endpoints);
@@ -90,6 +92,8 @@ export function createApi(options: ApiOptions): RequestListener {
     try {
       const [path, search] = splitOnce(request.url ?? '/', '?');
       if (path.startsWith('/v2')) response.setHeader('Docker-Distribution-Api-Version', 'registry/2.0');
+      // A child tells a parent of our kind by it, whatever the answer is.
+      if (path.startsWith('/acr/gateway/')) response.setHeader('Connected-Registry', 'gateway');
       const match = route(request.method ?? '', path);
       const moment = quick.moment();
       const exchange: Exchange = {
@@ -99,6 +103,7 @@ export function createApi(options: ApiOptions): RequestListener {
         origin: originOf(request, trust),
         store,
         auth,
+        gateway,
         buffers,
         remember(headers, bytes) {
           const repository = match.kind === 'found' ? parseRepositoryName(match.raw['name'] ?? '') : undefined;

@@ -1,4 +1,5 @@
 import type { Clock } from '../status/clock.ts';
+import type { ChildIdentity } from './activation.ts';
 import { messagesAccess } from './access.ts';
 import { createOptionalApi } from './optional-api.ts';
 import { ParentError, type ParentRegistry } from './parent.ts';
@@ -13,14 +14,15 @@ const answerTimeoutMs = (waitSeconds + 20) * 1000;
 export function createMessages(options: {
   readonly sender: Sender;
   readonly clock: Clock;
-  readonly registryName: string | undefined;
+  readonly self: ChildIdentity | undefined;
 }): Pick<ParentRegistry, 'readMessages'> {
-  const { sender, clock, registryName } = options;
+  const { sender, clock, self } = options;
   const feed = createOptionalApi(clock);
 
   return {
     async readMessages({ after, signal }) {
-      if (registryName === undefined || feed.missing) return undefined;
+      if (!self || feed.missing) return undefined;
+      const { registryName } = self;
       const path = `/acr/gateway/${registryName}/messages`;
       const answer = await sender.ask({
         method: 'GET',

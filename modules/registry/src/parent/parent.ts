@@ -1,4 +1,6 @@
+import type { RepositoryPattern } from '../oci/pattern.ts';
 import type { ImageSource, ImageTarget } from '../oci/registry.ts';
+import type { Mode } from '../settings/settings.ts';
 
 /** The registry above: a connected registry of ours, ACR, or any OCI registry. */
 export interface ParentRegistry extends ImageSource, ImageTarget {
@@ -11,6 +13,17 @@ export interface ParentRegistry extends ImageSource, ImageTarget {
     readonly after?: number;
     readonly signal: AbortSignal;
   }): Promise<MessageFeedAnswer | undefined>;
+  /**
+   * Becomes the one active instance of our name at the parent, or stays it; false where the parent has no activation.
+   * Throws ParentError, `held` or `unfit` where the parent does not want us.
+   */
+  activate(options: {
+    readonly mode: Mode;
+    readonly repositories: readonly RepositoryPattern[];
+    readonly signal?: AbortSignal;
+  }): Promise<boolean>;
+  /** Lets our name go, where this instance holds it. Throws ParentError. */
+  deactivate(options?: { readonly signal?: AbortSignal }): Promise<void>;
   /** Asks `/v2/` with credentials. Throws ParentError. */
   ping(options?: { readonly signal?: AbortSignal }): Promise<void>;
   close(): Promise<void>;
@@ -25,10 +38,11 @@ export interface MessageFeedAnswer {
 /**
  * Why the parent did not do what was asked.
  * `unreachable`: no answer (refused, DNS, TLS, timeout, cut, a proxy's 502 or 504) · `unauthorized`: 401 with our credentials ·
- * `denied`: 403 or 405 · `throttled`: 429 after the client's own patience ended · `refused`: another 4xx, not to be retried ·
+ * `denied`: 403 or 405 · `held`: another instance is active under our name · `unfit`: our mode or rules are not allowed · `throttled`: 429 after the client's own patience ended · `refused`: another 4xx, not to be retried ·
  * `broken`: 5xx, or an answer that makes no sense (bad JSON, wrong digest, short body).
  */
-export type ParentFailure = 'unreachable' | 'unauthorized' | 'denied' | 'throttled' | 'refused' | 'broken';
+export type ParentFailure =
+  'unreachable' | 'unauthorized' | 'denied' | 'held' | 'unfit' | 'throttled' | 'refused' | 'broken';
 
 export class ParentError extends Error {
   readonly failure: ParentFailure;

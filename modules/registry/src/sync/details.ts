@@ -9,6 +9,8 @@ export const detailTable = {
   PARENT_UNREACHABLE: { type: 'Parent', effect: 'offline', event: false },
   PARENT_UNAUTHORIZED: { type: 'Parent', effect: 'unhealthy', event: false },
   PARENT_DENIED: { type: 'Parent', effect: 'unhealthy', event: false },
+  ALREADY_ACTIVATED: { type: 'Parent', effect: 'unhealthy', event: false },
+  ACTIVATION_REFUSED: { type: 'Parent', effect: 'unhealthy', event: false },
   PARENT_REFUSED: { type: 'Parent', effect: 'unhealthy', event: false },
   PARENT_BROKEN: { type: 'Parent', effect: 'unhealthy', event: false },
   PARENT_THROTTLED: { type: 'Parent', effect: 'none', event: false },

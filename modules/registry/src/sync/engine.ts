@@ -9,7 +9,8 @@ import { createBlobTransfers } from './blob-transfers.ts';
 import { createDetails } from './details.ts';
 import { statusOf } from './engine-status.ts';
 import { createNap } from './nap.ts';
-import { nextStep, type Step } from './next-step.ts';
+import { nextStep, releaseStep, type Step } from './next-step.ts';
+import { createParentActivation } from './parent-activation.ts';
 import { createParentLink } from './parent-link.ts';
 import { createRetry } from './retry.ts';
 import { createStepRunner } from './step-runner.ts';
@@ -46,9 +47,10 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const transfers = createBlobTransfers({ clock, log, random });
   const details = createDetails({ clock });
   const ledger = createSyncLedger({ store, clock });
+  const activation = createParentActivation({ records: store.records });
   const link = createParentLink({ connect, clock, log, random, onChange: askForPass });
   const retry = createRetry({ clock, random });
-  const parts = { store, link, ledger, transfers, details, retry, clock, log };
+  const parts = { store, link, ledger, activation, transfers, details, retry, clock, log };
   const runner = createStepRunner({ ...parts, onStatus: notify, onProgress: notifySoon });
   const nap = createNap({ clock });
   let wanted: Wanted | undefined;
@@ -61,11 +63,15 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   async function loop(): Promise<void> {
     try {
       await ledger.load();
+      await activation.load();
     } catch (error) {
       log.error('What was known of earlier syncs cannot be read.', { error });
     }
     while (!closed) {
-      if (await link.dropOld(wanted)) details.clear();
+      if (await link.dropOld(wanted)) {
+        details.clear();
+        activation.doubt();
+      }
       link.tendFeed(wanted);
       const step = chooseStep();
       next = step?.kind === 'wait' ? step.until : scheduledNext();
@@ -76,7 +82,12 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   }
 
   function chooseStep(): Step | undefined {
-    if (!wanted?.parent || !wanted.active) return undefined;
+    if (!wanted?.parent) return undefined;
+    if (!wanted.active) {
+      const { settings, parent } = wanted;
+      const released = settings.activation.status === 'Active' || !activation.isHeldAt(parent.gatewayEndpoint);
+      return released ? undefined : releaseStep(clock.now(), retry.at);
+    }
     const changed = ledger.memory.wanted !== wanted.syncKey ? 'Scheduled' : undefined;
     return nextStep({
       now: clock.now(),

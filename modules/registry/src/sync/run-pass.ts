@@ -19,12 +19,14 @@ export interface RunPassOptions {
   readonly closes: Date | undefined;
   readonly stop: AbortSignal;
   readonly onParentAnswered: () => void;
+  readonly activate?: (signal: AbortSignal) => Promise<void>;
 }
 
 class WindowClosed extends Error {}
 
 /** Runs one pass to its end, whatever that is: never rejects, and leaves nothing running. */
-export async function runPass({ parts, drainOnly, closes, stop, onParentAnswered }: RunPassOptions): Promise<PassEnd> {
+export async function runPass(options: RunPassOptions): Promise<PassEnd> {
+  const { parts, drainOnly, closes, stop, onParentAnswered, activate } = options;
   const { parent, clock, details, log } = parts;
   const ending = new AbortController();
   const signal = AbortSignal.any([stop, ending.signal]);
@@ -89,7 +91,7 @@ export async function runPass({ parts, drainOnly, closes, stop, onParentAnswered
   let state: PassEnd['state'];
   let sawEverything = false;
   try {
-    await syncPass({ ...parts, signal, failed }, { drainOnly, onParentAnswered });
+    await syncPass({ ...parts, signal, failed }, { drainOnly, onParentAnswered, ...(activate && { activate }) });
     state = failures > 0 ? 'Failed' : 'Succeeded';
     sawEverything = !drainOnly;
   } catch (error) {

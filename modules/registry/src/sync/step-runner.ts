@@ -2,10 +2,13 @@ import { randomUUID } from 'node:crypto';
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
 import type { SyncStatus } from '../status/sync-status.ts';
+import type { ParentRegistry } from '../parent/parent.ts';
 import type { Store } from '../store/store.ts';
 import type { BlobTransfers } from './blob-transfers.ts';
 import type { Details } from './details.ts';
+import { failureOf } from './failure.ts';
 import type { Step } from './next-step.ts';
+import type { ParentActivation } from './parent-activation.ts';
 import type { ParentLink } from './parent-link.ts';
 import { createPassProgress, type PassProgress } from './progress.ts';
 import type { Retry } from './retry.ts';
@@ -19,6 +22,7 @@ export interface StepRunnerOptions {
   readonly store: Store;
   readonly link: ParentLink;
   readonly ledger: SyncLedger;
+  readonly activation: ParentActivation;
   readonly transfers: BlobTransfers;
   readonly details: Details;
   readonly retry: Retry;
@@ -40,7 +44,7 @@ export interface StepRunner {
 }
 
 export function createStepRunner(options: StepRunnerOptions): StepRunner {
-  const { store, link, ledger, transfers, details, retry, clock, log, onStatus, onProgress } = options;
+  const { store, link, ledger, activation, transfers, details, retry, clock, log, onStatus, onProgress } = options;
   let progress = createPassProgress({ onChange: onProgress });
   let running: { readonly step: Work; readonly stop: AbortController; parentAnswered: boolean } | undefined;
   let stateBefore: SyncStatus['state'] | undefined;
@@ -50,6 +54,7 @@ export function createStepRunner(options: StepRunnerOptions): StepRunner {
     const { settings, parent: to, syncKey } = wanted;
     if (!to) return { state: 'Pending', retryAfterMs: 0 };
     const parent = link.open(to);
+    if (step.kind === 'release') return release(parent, stop.signal);
     details.beginPass(randomUUID());
     if (step.kind === 'pass') {
       progress = createPassProgress({ onChange: onProgress });
@@ -74,6 +79,9 @@ export function createStepRunner(options: StepRunnerOptions): StepRunner {
       drainOnly: step.kind === 'drain',
       closes: step.closes,
       stop: stop.signal,
+      ...(activation.isNeeded(wanted) && {
+        activate: (signal: AbortSignal) => activation.activate(parent, wanted, signal),
+      }),
       onParentAnswered: () => {
         work.parentAnswered = true;
         link.noteAnswer();
@@ -82,10 +90,21 @@ export function createStepRunner(options: StepRunnerOptions): StepRunner {
     });
   }
 
+  async function release(parent: ParentRegistry, signal: AbortSignal): Promise<PassEnd> {
+    try {
+      await activation.release(parent, signal);
+      log.info('The parent was told that this instance is inactive.', { parent: parent.endpoint });
+      return { state: 'Succeeded', retryAfterMs: 0 };
+    } catch (error) {
+      log.debug('The parent could not be told that this instance is inactive.', { error });
+      return { state: 'Failed', retryAfterMs: failureOf(error).retryAfterMs };
+    }
+  }
+
   async function writeDown({ kind }: Work, { state }: PassEnd): Promise<void> {
     try {
       await ledger.countOutbox();
-      if (kind === 'drain') return;
+      if (kind !== 'pass') return;
       await ledger.end(state);
       const { blobsDone, bytesDone } = progress;
       const news = state !== stateBefore || blobsDone > 0;
@@ -117,6 +136,7 @@ export function createStepRunner(options: StepRunnerOptions): StepRunner {
       }
       // First, so that settings that come while it is written down still end the pause.
       retry.note(end);
+      if (end.state === 'Failed') activation.doubt();
       await writeDown(step, end);
       running = undefined;
       return end;

@@ -1,0 +1,49 @@
+import { RegistryError } from '../errors.ts';
+import type { Settings } from '../settings/settings.ts';
+import type { Clock } from '../status/clock.ts';
+import type { Log } from '../status/log.ts';
+import { openActivationRegister, type ChildActivation, type RegisterRecords } from './activation-register.ts';
+import { refuseUnfit, type ActivationRequest } from './refuse-activation.ts';
+
+/** What this registry is to its children. */
+export interface Gateway {
+  /** New settings: children that are not in them any more are released. */
+  apply(settings: Pick<Settings, 'mode' | 'children'>): void;
+  holder(name: string): ChildActivation | undefined;
+  /** Throws ACTIVATION_REFUSED, ALREADY_ACTIVATED. */
+  activate(name: string, request: ActivationRequest): Promise<ChildActivation>;
+  /** As ActivationRegister's `release`. */
+  release(name: string, instanceId: string | undefined): Promise<void>;
+  /** Throws ALREADY_ACTIVATED where another instance holds the name, NOT_ACTIVATED where none does. */
+  refuseOthers(name: string, instanceId: string): void;
+}
+
+export async function openGateway(options: {
+  readonly records: RegisterRecords;
+  readonly clock: Clock;
+  readonly log: Log;
+}): Promise<Gateway> {
+  const { log } = options;
+  const register = await openActivationRegister(options);
+  let settings: Pick<Settings, 'mode' | 'children'> = { mode: 'ReadOnly', children: [] };
+
+  return {
+    apply(next) {
+      settings = next;
+      register
+        .keepOnly(next.children.map(({ name }) => name))
+        .catch((error: unknown) => log.error('Children could not be released.', { error }));
+    },
+    holder: (name) => register.holder(name),
+    async activate(name, request) {
+      refuseUnfit(name, request, settings);
+      return register.activate(name, request);
+    },
+    release: (name, instanceId) => register.release(name, instanceId),
+    refuseOthers(name, instanceId) {
+      const holder = register.holder(name);
+      if (holder?.instanceId === instanceId) return;
+      throw new RegistryError(holder ? 'ALREADY_ACTIVATED' : 'NOT_ACTIVATED');
+    },
+  };
+}
