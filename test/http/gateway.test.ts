@@ -63,7 +63,22 @@ describe('the message feed', () => {
     const waiting = server.ask('GET', `${path}?after=0&wait=60`, { as: child });
     await change('office/hello');
     epoch.abort();
-    expect(json(await waiting)).to.deep.equal({ head: server.store.journal.head, messages: [] });
+    const { journalId: journal } = server.gateway;
+    expect(json(await waiting)).to.deep.equal({ journal, head: server.store.journal.head, messages: [] });
+  });
+
+  it('tells a child that knows another journal to compare afresh, at once', async () => {
+    const answer = await server.ask('GET', `${path}?after=0&journal=of-a-lost-volume&wait=60`, { as: child });
+    expect(json(answer)).to.include({ expired: true, journal: server.gateway.journalId });
+  });
+
+  it('serves the active instance only, where one names itself', async () => {
+    const as = child;
+    expect(await server.ask('GET', `${path}?instance=one`, { as })).to.include({ status: 409, code: 'NOT_ACTIVATED' });
+    const body = JSON.stringify({ instanceId: 'one', version: '0.1.0', mode: 'ReadOnly', repositories: [] });
+    await server.ask('PUT', '/acr/gateway/plant7line3/activation', { as, body });
+    expect((await server.ask('GET', `${path}?instance=one`, { as })).status).to.equal(200);
+    expect((await server.ask('GET', `${path}?instance=two`, { as })).code).to.equal('ALREADY_ACTIVATED');
   });
 
   it('names the parameter that is no whole number', async () => {

@@ -23,7 +23,8 @@ describe('activate() of the parent', () => {
       if (url.pathname === '/token') {
         url.search.includes('gateway')
           ? answerError(response, 401, 'UNAUTHORIZED')
-          : answerJson(response, { token: 't' }); return;
+          : answerJson(response, { token: 't' });
+        return;
       }
       const challenge = `Bearer realm="http://${headers.host ?? ''}/token",service="s"`;
       return response.writeHead(401, { 'www-authenticate': challenge }).end();

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { expect } from 'chai';
-import { ParentError } from '../../modules/registry/src/parent/parent.ts';
+import { ParentError, type ParentRegistry } from '../../modules/registry/src/parent/parent.ts';
 import type { ParentSettings, Settings } from '../../modules/registry/src/settings/settings.ts';
 import type { SyncStatus } from '../../modules/registry/src/status/sync-status.ts';
 import { openStore } from '../../modules/registry/src/store/open-store.ts';
@@ -51,10 +51,12 @@ function settings(part: Partial<Settings> = {}, parent: Partial<ParentSettings> 
 }
 
 /** A feed in which nothing ever happens; it does not touch the clock, so that `clock.sleeping()` means the engine. */
-async function quietFeed({ signal }: { readonly signal: AbortSignal }): Promise<undefined> {
+const quietFeed: ParentRegistry['readMessages'] = async ({ waitSeconds, signal }) => {
+  if (waitSeconds === undefined) return undefined;
   if (!signal.aborted) await once(signal, 'abort');
   signal.throwIfAborted();
-}
+  return undefined;
+};
 
 describe('createSyncEngine()', () => {
   let directory: string;

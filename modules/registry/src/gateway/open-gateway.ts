@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { RegistryError } from '../errors.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { Clock } from '../status/clock.ts';
@@ -7,6 +8,8 @@ import { refuseUnfit, type ActivationRequest } from './refuse-activation.ts';
 
 /** What this registry is to its children. */
 export interface Gateway {
+  /** Names the journal that children follow: another data volume has another one. */
+  readonly journalId: string;
   /** New settings: children that are not in them any more are released. */
   apply(settings: Pick<Settings, 'mode' | 'children'>): void;
   holder(name: string): ChildActivation | undefined;
@@ -23,11 +26,13 @@ export async function openGateway(options: {
   readonly clock: Clock;
   readonly log: Log;
 }): Promise<Gateway> {
-  const { log } = options;
+  const { records, log } = options;
+  const journalId = await readJournalId(records);
   const register = await openActivationRegister(options);
   let settings: Pick<Settings, 'mode' | 'children'> = { mode: 'ReadOnly', children: [] };
 
   return {
+    journalId,
     apply(next) {
       settings = next;
       register
@@ -46,4 +51,12 @@ export async function openGateway(options: {
       throw new RegistryError(holder ? 'ALREADY_ACTIVATED' : 'NOT_ACTIVATED');
     },
   };
+}
+
+async function readJournalId(records: RegisterRecords): Promise<string> {
+  const stored = await records.get('journal-id');
+  if (typeof stored === 'string') return stored;
+  const made = randomUUID();
+  await records.put('journal-id', made);
+  return made;
 }

@@ -1,3 +1,5 @@
+import type { Digest } from '../oci/digest.ts';
+import type { RepositoryName, Tag } from '../oci/names.ts';
 import type { RepositoryPattern } from '../oci/pattern.ts';
 import type { ImageSource, ImageTarget } from '../oci/registry.ts';
 import type { Mode } from '../settings/settings.ts';
@@ -6,11 +8,13 @@ import type { Mode } from '../settings/settings.ts';
 export interface ParentRegistry extends ImageSource, ImageTarget {
   readonly endpoint: string;
   /**
-   * Waits for something to change in the repositories we may see, after `after`; without it the answer comes at once
-   * and tells where to begin. Undefined: this parent has no message feed. Throws ParentError.
+   * What changed after `after` in the repositories we may see; with nothing new the answer waits up to `waitSeconds`
+   * (0 when absent) for it. Without `after` it comes at once and tells where to begin.
+   * Undefined: this parent has no message feed. Throws ParentError; `held`: we are not its active instance.
    */
   readMessages(options: {
-    readonly after?: number;
+    readonly after?: FeedCursor;
+    readonly waitSeconds?: number;
     readonly signal: AbortSignal;
   }): Promise<MessageFeedAnswer | undefined>;
   /**
@@ -29,10 +33,28 @@ export interface ParentRegistry extends ImageSource, ImageTarget {
   close(): Promise<void>;
 }
 
-/** `head`: where to go on · `changed`: whether something did. */
-export interface MessageFeedAnswer {
+/** How far we have heard: `head` in the parent's journal of that id. */
+export interface FeedCursor {
+  readonly journal: string;
   readonly head: number;
-  readonly changed: boolean;
+}
+
+export interface MessageFeedAnswer {
+  /** Where to go on. */
+  readonly cursor: FeedCursor;
+  readonly messages: readonly ParentMessage[];
+  /** The parent does not know any more what happened since `after`: compare afresh. */
+  readonly expired: boolean;
+  /** There is more than fits one answer. */
+  readonly more: boolean;
+}
+
+/** One change at the parent. */
+export interface ParentMessage {
+  readonly action: 'push' | 'tag' | 'untag' | 'delete';
+  readonly repository: RepositoryName;
+  readonly digest: Digest;
+  readonly tag?: Tag;
 }
 
 /**

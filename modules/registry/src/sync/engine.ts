@@ -1,5 +1,5 @@
 import type { ParentRegistry } from '../parent/parent.ts';
-import { nextRun } from '../settings/schedule.ts';
+import { nextRun, windowAt } from '../settings/schedule.ts';
 import type { ParentSettings, Settings } from '../settings/settings.ts';
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
@@ -8,8 +8,9 @@ import type { Store } from '../store/store.ts';
 import { createBlobTransfers } from './blob-transfers.ts';
 import { createDetails } from './details.ts';
 import { statusOf } from './engine-status.ts';
+import { createCursorKeeper } from './feed-cursor.ts';
 import { createNap } from './nap.ts';
-import { nextStep, releaseStep, type Step } from './next-step.ts';
+import { earlier, nextStep, releaseStep, type Step } from './next-step.ts';
 import { createParentActivation } from './parent-activation.ts';
 import { createParentLink } from './parent-link.ts';
 import { createRetry } from './retry.ts';
@@ -48,9 +49,10 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const details = createDetails({ clock });
   const ledger = createSyncLedger({ store, clock });
   const activation = createParentActivation({ records: store.records });
-  const link = createParentLink({ connect, clock, log, random, onChange: askForPass });
+  const link = createParentLink({ connect, clock, log, random, onChange: askForPass, onRefused: askAgain });
+  const cursors = createCursorKeeper({ records: store.records, clock });
   const retry = createRetry({ clock, random });
-  const parts = { store, link, ledger, activation, transfers, details, retry, clock, log };
+  const parts = { store, link, ledger, activation, cursors, transfers, details, retry, clock, log };
   const runner = createStepRunner({ ...parts, onStatus: notify, onProgress: notifySoon });
   const nap = createNap({ clock });
   let wanted: Wanted | undefined;
@@ -64,6 +66,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     try {
       await ledger.load();
       await activation.load();
+      await cursors.load();
     } catch (error) {
       log.error('What was known of earlier syncs cannot be read.', { error });
     }
@@ -72,11 +75,10 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
         details.clear();
         activation.doubt();
       }
-      link.tendFeed(wanted);
       const step = chooseStep();
       next = step?.kind === 'wait' ? step.until : scheduledNext();
       if (wanted && step && step.kind !== 'wait') await run(step, wanted);
-      else await nap.until(step?.kind === 'wait' ? step.until : undefined, notify);
+      else await nap.until(earlier(listen(), step?.kind === 'wait' ? step.until : undefined), notify);
     }
     await link.close();
   }
@@ -88,15 +90,27 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       const released = settings.activation.status === 'Active' || !activation.isHeldAt(parent.gatewayEndpoint);
       return released ? undefined : releaseStep(clock.now(), retry.at);
     }
-    const changed = ledger.memory.wanted !== wanted.syncKey ? 'Scheduled' : undefined;
+    const changed = ledger.memory.wanted !== wanted.syncKey;
+    // A parent of ours is listened to as soon as we are active at it again, not only at the next run.
+    const returns = activation.isHeldAt(wanted.parent.gatewayEndpoint) && activation.isNeeded(wanted);
+    const wants = !retry.at && (changed || returns) ? 'Scheduled' : undefined;
     return nextStep({
       now: clock.now(),
       sync: wanted.parent.syncProperties,
       memory: ledger.memory,
-      asked: asked ?? (retry.at ? undefined : changed),
+      asked: asked ?? wants,
       woken: woken && ledger.outbox.pending > 0,
       retryAt: retry.at,
     });
+  }
+
+  /** Between passes, from where they got to: listens at a parent of our kind while the link may be used; until when. */
+  function listen(): Date | undefined {
+    const to = wanted?.active === true && activation.isThere ? wanted.parent : undefined;
+    const window = to && windowAt(to.syncProperties, clock.now());
+    const isOpen = window?.open === true;
+    link.tendFeed(wanted && to && isOpen ? { parent: to, since: cursors.usableFor(wanted) } : undefined);
+    return isOpen ? window.closes : undefined;
   }
 
   function scheduledNext(): Date | undefined {
@@ -114,6 +128,11 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   function askForPass(): void {
     asked ??= 'Scheduled';
     nap.kick();
+  }
+
+  function askAgain(): void {
+    activation.doubt();
+    askForPass();
   }
 
   /** A stopped pass is asked for again, so that what an operator started is not lost. */

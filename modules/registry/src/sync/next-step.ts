@@ -50,6 +50,7 @@ function dueAt(now: Date, sync: SyncProperties, { state, lastStart }: Pick<SyncM
   return state === 'Succeeded' && lastStart && lastStart <= now ? nextRun(sync, lastStart) : now;
 }
 
-function earlier(first: Date, second: Date | undefined): Date {
-  return second && second < first ? second : first;
+/** The earlier of those that there are. */
+export function earlier<First extends Date | undefined>(first: First, second: Date | undefined): First | Date {
+  return !second || (first && first <= second) ? first : second;
 }

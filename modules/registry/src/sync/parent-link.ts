@@ -1,5 +1,4 @@
-import type { ParentRegistry } from '../parent/parent.ts';
-import { isContinuous } from '../settings/schedule.ts';
+import type { FeedCursor, ParentRegistry } from '../parent/parent.ts';
 import type { ParentSettings } from '../settings/settings.ts';
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
@@ -13,6 +12,8 @@ export interface ParentLinkOptions {
   readonly random: () => number;
   /** The message feed tells that something changed at the parent. */
   readonly onChange: () => void;
+  /** The message feed tells that this instance is not the active one. */
+  readonly onRefused: () => void;
 }
 
 /** The connection to the parent of the moment, and the ear at its message feed. */
@@ -24,13 +25,13 @@ export interface ParentLink {
   noteAnswer(): void;
   /** Lets go of a parent, or of credentials, that are no longer wanted; true when there was one. */
   dropOld(wanted: Wanted | undefined): Promise<boolean>;
-  /** Listens while the link may be used at any time; with windows, the schedule does the work alone. */
-  tendFeed(wanted: Wanted | undefined): void;
+  /** Listens at `parent` from `since` on, where it does not yet; undefined: nobody is to be listened to now. */
+  tendFeed(listen: { readonly parent: ParentSettings; readonly since: FeedCursor | undefined } | undefined): void;
   close(): Promise<void>;
 }
 
 export function createParentLink(options: ParentLinkOptions): ParentLink {
-  const { connect, clock, log, random, onChange } = options;
+  const { connect, clock, log, random, onChange, onRefused } = options;
   let parent: { readonly registry: ParentRegistry; readonly key: string } | undefined;
   let feed: { readonly stop: AbortController; readonly ended: Promise<void> } | undefined;
   let contacted = false;
@@ -67,14 +68,13 @@ export function createParentLink(options: ParentLinkOptions): ParentLink {
       await close();
       return true;
     },
-    tendFeed(wanted) {
-      const to = wanted?.active === true ? wanted.parent : undefined;
-      if (!to || !isContinuous(to.syncProperties.schedule)) feed?.stop.abort();
+    tendFeed(listen) {
+      if (!listen) feed?.stop.abort();
       else if (!feed) {
-        // Also after a restart with nothing due: changes must not wait for the next run.
         const stop = new AbortController();
-        const { signal } = stop;
-        feed = { stop, ended: followMessages({ parent: open(to), signal, clock, log, random, onChange }) };
+        const [registry, { since }, { signal }] = [open(listen.parent), listen, stop];
+        const ended = followMessages({ parent: registry, since, signal, clock, log, random, onChange, onRefused });
+        feed = { stop, ended };
       }
       if (feed?.stop.signal.aborted) feed = undefined;
     },

@@ -6,6 +6,7 @@ import type { ParentRegistry } from '../parent/parent.ts';
 import type { Store } from '../store/store.ts';
 import type { BlobTransfers } from './blob-transfers.ts';
 import type { Details } from './details.ts';
+import type { CursorKeeper } from './feed-cursor.ts';
 import { failureOf } from './failure.ts';
 import type { Step } from './next-step.ts';
 import type { ParentActivation } from './parent-activation.ts';
@@ -23,6 +24,7 @@ export interface StepRunnerOptions {
   readonly link: ParentLink;
   readonly ledger: SyncLedger;
   readonly activation: ParentActivation;
+  readonly cursors: CursorKeeper;
   readonly transfers: BlobTransfers;
   readonly details: Details;
   readonly retry: Retry;
@@ -44,7 +46,8 @@ export interface StepRunner {
 }
 
 export function createStepRunner(options: StepRunnerOptions): StepRunner {
-  const { store, link, ledger, activation, transfers, details, retry, clock, log, onStatus, onProgress } = options;
+  const { store, link, ledger, activation, cursors, transfers, details, retry, clock, log, onStatus, onProgress } =
+    options;
   let progress = createPassProgress({ onChange: onProgress });
   let running: { readonly step: Work; readonly stop: AbortController; parentAnswered: boolean } | undefined;
   let stateBefore: SyncStatus['state'] | undefined;
@@ -55,13 +58,20 @@ export function createStepRunner(options: StepRunnerOptions): StepRunner {
     if (!to) return { state: 'Pending', retryAfterMs: 0 };
     const parent = link.open(to);
     if (step.kind === 'release') return release(parent, stop.signal);
+    // Only a pass by schedule or feed trusts what earlier ones have seen.
+    const isFollowing = step.kind === 'pass' && step.trigger === 'Scheduled';
+    const since = isFollowing ? cursors.usableFor(wanted) : undefined;
     details.beginPass(randomUUID());
     if (step.kind === 'pass') {
-      progress = createPassProgress({ onChange: onProgress });
+      progress = createPassProgress({ onChange: onProgress, rows: progress.repositories });
+      if (!since) {
+        progress.startOver();
+        await cursors.forget();
+      }
       await ledger.begin(step.trigger, syncKey);
     }
     onStatus();
-    return runPass({
+    const end = await runPass({
       parts: {
         store,
         parent,
@@ -87,7 +97,15 @@ export function createStepRunner(options: StepRunnerOptions): StepRunner {
         link.noteAnswer();
         onStatus();
       },
+      feed: {
+        isThere: () => activation.isThere,
+        since,
+        onExpired: () => ledger.begin('RecoveryService', syncKey),
+      },
     });
+    const { cursor, saw } = end.reach ?? {};
+    if (end.state === 'Succeeded' && cursor) await cursors.save(wanted, cursor, { compared: saw === 'everything' });
+    return end;
   }
 
   async function release(parent: ParentRegistry, signal: AbortSignal): Promise<PassEnd> {
