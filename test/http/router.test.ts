@@ -46,6 +46,7 @@ const specification: readonly (readonly [string, string, string])[] = [
   ['gateway-activation', 'GET', '/acr/gateway/plant7line3/activation'],
   ['gateway-activation', 'PUT', '/acr/gateway/plant7line3/activation'],
   ['gateway-activation', 'DELETE', '/acr/gateway/plant7line3/activation'],
+  ['gateway-status', 'PUT', '/acr/gateway/plant7line3/status'],
   ['gateway-messages', 'GET', '/acr/gateway/plant7line3/messages'],
 ];
 

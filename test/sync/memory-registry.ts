@@ -61,6 +61,9 @@ export class MemoryRegistry implements ParentRegistry {
   async deactivate(options?: Cancellable): Promise<void> {
     await this.#called('deactivate', options);
   }
+  async reportStatus(): Promise<void> {
+    return Promise.resolve();
+  }
   async close(): Promise<void> {
     this.closed = true;
   }

@@ -2,12 +2,14 @@ import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { createAuth } from './auth/create-auth.ts';
 import { readCertificates } from './certificates.ts';
+import { summarize } from './gateway/child-status.ts';
 import { openGateway } from './gateway/open-gateway.ts';
 import { createApi } from './http/create-api.ts';
 import { startListeners } from './http/start-listeners.ts';
 import { startGarbageCollection } from './garbage-collection.ts';
 import { readAdmin, readIdentity } from './identity.ts';
 import { openTwin } from './open-twin.ts';
+import type { ChildReport } from './parent/parent.ts';
 import { connectParent } from './parent/connect-parent.ts';
 import type { Environment } from './settings/environment.ts';
 import { systemClock, type Clock } from './status/clock.ts';
@@ -70,7 +72,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   const metrics = createMetrics({ clock, labels: metricLabels(variables) });
   let freeBytes = await store.freeBytes();
 
-  const gateway = await openGateway({ records: store.records, clock, log });
+  const gateway = await openGateway({ records: store.records, clock, log, onChange: () => publish() });
 
   const name = environment.connection?.connectedRegistryName;
   const sync = createSyncEngine({
@@ -88,6 +90,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     clock,
     log,
     onStatus: () => publish(),
+    describe: reportToParent,
   });
 
   const garbage = await startGarbageCollection({
@@ -168,6 +171,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   publish = () => {
     const status = sync.status();
     metrics.observeSync(status);
+    metrics.observeChildren(gateway.children());
     metrics.observeStorage(storageFacts());
     if (mayReport) reporter.set(report());
   };
@@ -247,8 +251,18 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
         },
       }),
       storage: storageFacts(),
-      children: settings.children.map(({ name, mode }) => ({ name, mode })),
+      children: gateway.children(),
       ...(lastActivityTime && { lastActivityTime }),
+    };
+  }
+
+  function reportToParent(): ChildReport {
+    const { connectionState, inSync, outbox, lastSyncEndTime } = sync.status();
+    const children = summarize(gateway.children());
+    return {
+      ...{ connectionState, inSync, outboxPending: outbox.pending },
+      ...(lastSyncEndTime && { lastSync: lastSyncEndTime.toISOString() }),
+      ...(children && { children }),
     };
   }
 

@@ -3,6 +3,7 @@ import { changeRepository, deleteRepository, getRepository } from './acr-reposit
 import { changeAcrTag, deleteAcrTag, getAcrTag, listAcrTags } from './acr-tags.ts';
 import { deleteBlob, getBlob } from './blob.ts';
 import { listRepositories } from './catalog.ts';
+import { putStatus } from './child-status.ts';
 import { endpoint, type Endpoint } from './endpoint.ts';
 import { listExtensions } from './extensions.ts';
 import { activate, deactivate, getActivation } from './activation.ts';
@@ -224,6 +225,13 @@ export const endpoints: readonly Endpoint[] = [
     path: '/acr/gateway/<registry>/activation',
     needs: 'config/write',
     handler: deactivate,
+  }),
+  endpoint({
+    id: 'gateway-status',
+    methods: ['PUT'],
+    path: '/acr/gateway/<registry>/status',
+    needs: 'message/write',
+    handler: putStatus,
   }),
   endpoint({
     id: 'gateway-messages',

@@ -6,6 +6,7 @@ import { createActivation, type ChildIdentity } from './activation.ts';
 import { createAuthorizer } from './authorizer.ts';
 import { createBlobPlaces } from './blob-places.ts';
 import { createBlobs } from './blobs.ts';
+import { createChildStatus } from './child-status.ts';
 import { createConnection } from './connection.ts';
 import { createListings } from './listings.ts';
 import { createManifests } from './manifests.ts';
@@ -63,6 +64,7 @@ export function connectParent(options: ConnectParentOptions): ParentRegistry {
     readMessages,
     activate,
     deactivate,
+    reportStatus: createChildStatus({ sender, self: options.self }).reportStatus,
     async ping({ signal } = {}) {
       await sender.ask({ method: 'GET', to: '/v2/', access: anyAccess, understands: [200], signal });
     },

@@ -2,6 +2,8 @@ import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName, Tag } from '../oci/names.ts';
 import type { RepositoryPattern } from '../oci/pattern.ts';
 import type { ImageSource, ImageTarget } from '../oci/registry.ts';
+import type { ChildrenSummary } from '../status/reported-properties.ts';
+import type { ConnectionState } from '../status/sync-status.ts';
 import type { Mode } from '../settings/settings.ts';
 
 /** The registry above: a connected registry of ours, ACR, or any OCI registry. */
@@ -28,9 +30,22 @@ export interface ParentRegistry extends ImageSource, ImageTarget {
   }): Promise<boolean>;
   /** Lets our name go, where this instance holds it. Throws ParentError. */
   deactivate(options?: { readonly signal?: AbortSignal }): Promise<void>;
+  /** Tells the parent how we are. Throws ParentError. */
+  reportStatus(report: ChildReport, options: { readonly signal: AbortSignal }): Promise<void>;
   /** Asks `/v2/` with credentials. Throws ParentError. */
   ping(options?: { readonly signal?: AbortSignal }): Promise<void>;
   close(): Promise<void>;
+}
+
+/** How a child is, for its parent. */
+export interface ChildReport {
+  readonly connectionState: ConnectionState;
+  readonly inSync: boolean;
+  /** ISO 8601. */
+  readonly lastSync?: string;
+  readonly outboxPending: number;
+  /** Everybody below it in summary. */
+  readonly children?: ChildrenSummary;
 }
 
 /** How far we have heard: `head` in the parent's journal of that id. */

@@ -1,4 +1,4 @@
-import type { ParentRegistry } from '../parent/parent.ts';
+import type { ChildReport, ParentRegistry } from '../parent/parent.ts';
 import { nextRun, windowAt } from '../settings/schedule.ts';
 import type { ParentSettings, Settings } from '../settings/settings.ts';
 import type { Clock } from '../status/clock.ts';
@@ -25,6 +25,8 @@ export interface SyncEngineOptions {
   readonly log: Log;
   /** Called at each meaningful change; the listener coalesces. */
   readonly onStatus?: (status: SyncStatus) => void;
+  /** How this registry is, for a parent of our kind; without it nothing is told. */
+  readonly describe?: () => ChildReport;
   /** 0 to 1; default Math.random. */
   readonly random?: () => number;
 }
@@ -44,12 +46,12 @@ export interface SyncEngine {
 
 /** One loop decides (`nextStep`), runs (`StepRunner`) or sleeps; everything else only leaves notes for it and kicks it. */
 export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
-  const { store, connect, clock, log, onStatus, random = Math.random } = options;
+  const { store, connect, clock, log, onStatus, describe, random = Math.random } = options;
   const transfers = createBlobTransfers({ clock, log, random });
   const details = createDetails({ clock });
   const ledger = createSyncLedger({ store, clock });
   const activation = createParentActivation({ records: store.records });
-  const link = createParentLink({ connect, clock, log, random, onChange: askForPass, onRefused: askAgain });
+  const link = createParentLink({ connect, clock, log, random, onChange: askForPass, onRefused: askAgain, describe });
   const cursors = createCursorKeeper({ records: store.records, clock });
   const retry = createRetry({ clock, random });
   const parts = { store, link, ledger, activation, cursors, transfers, details, retry, clock, log };

@@ -1,8 +1,9 @@
-import type { FeedCursor, ParentRegistry } from '../parent/parent.ts';
+import type { ChildReport, FeedCursor, ParentRegistry } from '../parent/parent.ts';
 import type { ParentSettings } from '../settings/settings.ts';
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
 import { followMessages } from './follow-messages.ts';
+import { reportUpward } from './report-upward.ts';
 import { connectionKey, type Wanted } from './wanted.ts';
 
 export interface ParentLinkOptions {
@@ -14,6 +15,8 @@ export interface ParentLinkOptions {
   readonly onChange: () => void;
   /** The message feed tells that this instance is not the active one. */
   readonly onRefused: () => void;
+  /** How this registry is, for its parent. */
+  readonly describe: (() => ChildReport) | undefined;
 }
 
 /** The connection to the parent of the moment, and the ear at its message feed. */
@@ -31,9 +34,9 @@ export interface ParentLink {
 }
 
 export function createParentLink(options: ParentLinkOptions): ParentLink {
-  const { connect, clock, log, random, onChange, onRefused } = options;
+  const { connect, clock, log, random, onChange, onRefused, describe } = options;
   let parent: { readonly registry: ParentRegistry; readonly key: string } | undefined;
-  let feed: { readonly stop: AbortController; readonly ended: Promise<void> } | undefined;
+  let feed: { readonly stop: AbortController; readonly ended: Promise<unknown> } | undefined;
   let contacted = false;
 
   function open(to: ParentSettings): ParentRegistry {
@@ -73,8 +76,10 @@ export function createParentLink(options: ParentLinkOptions): ParentLink {
       else if (!feed) {
         const stop = new AbortController();
         const [registry, { since }, { signal }] = [open(listen.parent), listen, stop];
-        const ended = followMessages({ parent: registry, since, signal, clock, log, random, onChange, onRefused });
-        feed = { stop, ended };
+        const shared = { parent: registry, signal, clock, log };
+        const following = followMessages({ ...shared, since, random, onChange, onRefused });
+        const reporting = describe && reportUpward({ ...shared, describe });
+        feed = { stop, ended: Promise.all([following, reporting]) };
       }
       if (feed?.stop.signal.aborted) feed = undefined;
     },
