@@ -119,36 +119,19 @@ describe('garbage collection', () => {
   );
 });
 
-describe('the direct method collectGarbage', () => {
+describe('collectNow()', () => {
   it(
-    'answers the numbers, and in a dry run changes nothing',
+    'tells the numbers, and in a dry run changes nothing',
     withSite(async ({ store, clock, garbage, ended }) => {
       await pushBlob(store.local, plant, bytes);
       garbage.apply(settingsOf({ garbageCollection: { enabled: false } }), { active: true });
       await clock.advance(dayMs);
-      expect(await garbage.call({ dryRun: true })).to.deep.equal({ status: 200, payload: { ...one, dryRun: true } });
+      expect(await garbage.collectNow({ dryRun: true })).to.deep.equal(one);
       expect(store.contents.blobs).to.equal(1);
       expect(ended).to.deep.equal([]);
-      expect(await garbage.call(null)).to.deep.equal({ status: 200, payload: { ...one, dryRun: false } });
+      expect(await garbage.collectNow({ dryRun: false })).to.deep.equal(one);
       expect(store.contents.blobs).to.equal(0);
       expect(ended).to.deep.equal([one]);
-    }),
-  );
-
-  it(
-    'refuses a payload it does not know, and names the field',
-    withSite(async ({ garbage, ended }) => {
-      for (const [payload, named] of [
-        [{ dryRun: true, force: 1 }, 'force'],
-        [{ dryRun: 'yes' }, 'dryRun'],
-        [[], 'object'],
-        ['', 'object'],
-      ] as const) {
-        const { status, payload: answer } = await garbage.call(payload);
-        expect(status).to.equal(400);
-        expect((answer as { message: string }).message).to.include(named);
-      }
-      expect(ended).to.deep.equal([]);
     }),
   );
 
@@ -156,9 +139,9 @@ describe('the direct method collectGarbage', () => {
     const begun = deferred<undefined>();
     const test = withSite(
       async ({ garbage }) => {
-        const running = garbage.call({}).catch((error: unknown) => error);
+        const running = garbage.collectNow({ dryRun: false }).catch((error: unknown) => error);
         await begun.promise;
-        expect((await garbage.call({ dryRun: true })).status).to.equal(409);
+        expect(await garbage.collectNow({ dryRun: true })).to.equal(undefined);
         await garbage.close();
         expect(await running)
           .to.be.an('error')

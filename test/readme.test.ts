@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
+import { directMethods } from '../modules/registry/src/direct-methods.ts';
 import { endpoints } from '../modules/registry/src/http/endpoints.ts';
+import { certificateDetailTable } from '../modules/registry/src/https-certificate.ts';
 import { errorTable } from '../modules/registry/src/errors.ts';
 import { limits } from '../modules/registry/src/settings/limits.ts';
 import { environmentTable } from '../modules/registry/src/settings/environment-table.ts';
@@ -42,9 +44,17 @@ describe('README.md', () => {
   it('shows under "Status details" each code with its type, a cause and a cure', () => {
     const [, ...rows] = tableUnder('Status details');
     expect(rows.map(([code, type]) => [code, type])).to.deep.equal(
-      Object.entries(detailTable).map(([code, { type }]) => [code, type]),
+      Object.entries({ ...detailTable, ...certificateDetailTable }).map(([code, { type }]) => [code, type]),
     );
     for (const cells of rows) expect(cells).to.have.length(4).and.not.include('');
+  });
+
+  it('shows under "Direct methods" each method with the fields of its payload', () => {
+    const [, ...rows] = tableUnder('Direct methods');
+    expect(rows.map(([name, payload]) => [name, payload])).to.deep.equal(
+      Object.entries(directMethods).map(([name, { properties = {} }]) => [name, Object.keys(properties).join(', ')]),
+    );
+    for (const [, , does] of rows) expect(does).to.not.equal('');
   });
 
   for (const [heading, expected] of Object.entries(tables)) {

@@ -115,17 +115,27 @@ describe('a module steered by its twin', function () {
   });
 
   describe('direct methods', () => {
-    for (const payload of [undefined, {}, null, 'text', 7, ['a'], { deep: { er: [null, 1] } }]) {
-      it(`status answers with the reported properties whatever it is sent: ${JSON.stringify(payload)}`, async () => {
+    for (const payload of [undefined, {}, null]) {
+      it(`status answers with the reported properties: ${JSON.stringify(payload)}`, async () => {
         const { status, payload: answer } = await call('status', payload);
         expect(status).to.equal(200);
         expect(answer).to.include({ mode: 'ReadWrite', version: '0.1.0' }).and.to.include.keys('inSync', 'activation');
       });
     }
 
-    it('resync starts a pass, whatever it is sent', async () => {
+    for (const payload of ['text', 7, ['a'], { deep: { er: [null, 1] } }]) {
+      it(`refuse a payload they do not know: ${JSON.stringify(payload)}`, async () => {
+        for (const name of ['status', 'resync', 'collectGarbage', 'deactivate']) {
+          const { status, payload: answer } = await call(name, payload);
+          expect(status, name).to.equal(400);
+          expect(answer).to.have.property('message').that.contains('the payload is refused');
+        }
+      });
+    }
+
+    it('resync starts a pass', async () => {
       await tells(layer, 'in sync', ({ inSync }) => inSync);
-      expect(await call('resync', ['not', 'an', 'object'])).to.deep.equal({ status: 202, payload: { started: true } });
+      expect(await call('resync')).to.deep.equal({ status: 202, payload: { started: true } });
       await tells(layer, 'that it has ended', ({ registrySyncResult: { syncTrigger, syncState } }) => {
         return syncTrigger === 'ManualResync' && syncState === 'Succeeded';
       });
@@ -196,7 +206,35 @@ describe('a module steered by its twin', function () {
     });
   });
 
+  describe('notifications', () => {
+    it('go to the output of their name, for the hub to route', async () => {
+      steer({ notificationsList: ['plant/*:*:*'] });
+      await reported('Applied', newestIs('Applied'));
+      const told = () => layer.site.hub.events.map(({ output, body }) => ({ output, ...parseEvent(body) }));
+      await until('the first push is told', async () => {
+        await push(layer.endpoint, operator, 'plant/told', sampleImage([`told ${Date.now()}`]), '1');
+        return told().length > 0;
+      });
+      const eventType = 'Microsoft.ContainerRegistry.ImagePushed';
+      expect(told()[0]).to.deep.equal({ output: 'notifications', eventType, subject: 'plant/told:1' });
+      steer({});
+    });
+  });
+
   describe('activation', () => {
+    it('is given up by the direct method deactivate, over a restart, until a document says Active', async () => {
+      expect((await call('deactivate')).status).to.equal(200);
+      expect(await pull()).to.include({ status: 503, code: 'INACTIVE' });
+      await reported('Inactive', ({ activation }) => activation?.status === 'Inactive');
+      await layer.stop();
+      await layer.start();
+      expect(await pull()).to.include({ status: 503, code: 'INACTIVE' });
+      steer({ activation: { status: 'Active' } });
+      await until('pulls are served', async () => (await pull()).status === 200);
+      await reported('Active', ({ activation }) => activation?.status === 'Active');
+      steer({});
+    });
+
     it('Inactive refuses pulls and pushes, stops sync and keeps the data; Active goes on', async () => {
       steer({ activation: { status: 'Inactive' } });
       const report = await reported('Inactive', ({ activation }) => activation?.status === 'Inactive');
@@ -204,7 +242,7 @@ describe('a module steered by its twin', function () {
       expect(await pull()).to.include({ status: 503, code: 'INACTIVE' });
       expect(await startPush()).to.include({ status: 503, code: 'INACTIVE' });
       expect((await fetch(`${layer.metricsUrl}/readyz`)).status).to.equal(503);
-      expect(await call('resync')).to.deep.equal({ status: 409, payload: { started: false } });
+      expect((await call('resync')).status).to.equal(409);
       const late = sampleImage(['pushed while inactive']);
       await push(cloud.endpoint, cloudAccount, 'plant/late', late, '1');
 
@@ -232,7 +270,7 @@ describe('a module steered by its twin', function () {
       await until('pushes are refused', async () => (await startPush()).code === 'ALREADY_ACTIVATED');
       expect(await startPush()).to.include({ status: 409 });
       expect(await pull()).to.include({ status: 200 });
-      expect(await call('resync')).to.deep.equal({ status: 409, payload: { started: false } });
+      expect((await call('resync')).status).to.equal(409);
       const held = await reported('something of its own', ({ version }) => version === '0.1.0');
       expect(held.activation).to.deep.equal(other);
       expect(claims).to.deep.equal([]);
@@ -247,3 +285,8 @@ describe('a module steered by its twin', function () {
     });
   });
 });
+
+function parseEvent(body: string): { eventType: string; subject: string } {
+  const { eventType, subject } = JSON.parse(body) as { eventType: string; subject: string };
+  return { eventType, subject };
+}

@@ -183,7 +183,6 @@ describe('parseSettings()', () => {
     const inVain = {
       '/onDemand': { onDemand: true },
       '/transfer/budgets': { transfer: { budgets: [{ from: '06:00', to: '22:00', bytesPerSecond: 1 }] } },
-      '/notificationsList': { notificationsList: ['*:*'] },
     };
     for (const [path, document] of Object.entries(inVain)) {
       it(`says that ${path} has no effect yet`, () => {

@@ -127,7 +127,7 @@ describe('reportedProperties()', () => {
           sampleFacts({
             version: name,
             activation: { status: 'Active', instanceId: name, since: new Date(0) },
-            loginServer: { host: name, tls: 'Enabled' },
+            loginServer: { host: name, certificateExpires: new Date(0) },
             parent: { gatewayEndpoint: name, schedule: reason },
             settings: {
               version: count,

@@ -32,7 +32,7 @@ export function sampleFacts(changes: Partial<Facts> = {}): Facts {
     settings: { version: 3, status: 'Applied', problems: [] },
     activation: { status: 'Active', instanceId: 'b1', since: new Date('2026-11-24T07:00:00Z') },
     sync: syncStatus(),
-    loginServer: { host: 'edge:8080', tls: 'Disabled' },
+    loginServer: { host: 'edge:8080' },
     parent: { gatewayEndpoint: 'contoso.azurecr.io', schedule: '* * * * *' },
     storage: { usedBytes: 4000, quotaBytes: 0, freeBytes: 5 * 1024 ** 3 },
     children: [],

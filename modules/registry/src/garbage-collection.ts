@@ -4,13 +4,12 @@ import type { Clock } from './status/clock.ts';
 import type { Log } from './status/log.ts';
 import type { Collected, Store } from './store/store.ts';
 import { waitUntil } from './sync/wait-until.ts';
-import type { Json, MethodResult } from './twin/twin.ts';
 
 export interface GarbageCollection {
   /** The settings from now on; by schedule only an active registry collects. */
   apply(settings: Settings, options: { readonly active: boolean }): void;
-  /** The direct method: 200 with the numbers at the end, 400 for a bad payload, 409 while a collection runs. */
-  call(payload: Json): Promise<MethodResult>;
+  /** Collects now; undefined: a collection runs already. */
+  collectNow(options: { readonly dryRun: boolean }): Promise<Collected | undefined>;
   /** Stops a running collection at its next page, and waits for that. */
   close(): Promise<void>;
 }
@@ -49,11 +48,8 @@ export async function startGarbageCollection(options: GarbageCollectionOptions):
       replan = new AbortController();
     },
 
-    async call(payload) {
-      const asked = readPayload(payload);
-      if ('message' in asked) return { status: 400, payload: { ...asked } };
-      if (running || !settings) return { status: 409, payload: { message: 'a garbage collection is running' } };
-      return { status: 200, payload: { ...(await collect(settings, asked.dryRun)), dryRun: asked.dryRun } };
+    async collectNow({ dryRun }) {
+      return running || !settings ? undefined : await collect(settings, dryRun);
     },
 
     async close() {
@@ -112,15 +108,6 @@ export async function startGarbageCollection(options: GarbageCollectionOptions):
     await store.records.put(recordKey, started.toISOString());
     return started;
   }
-}
-
-function readPayload(payload: Json): { readonly dryRun: boolean } | { readonly message: string } {
-  if (payload === null) return { dryRun: false };
-  if (typeof payload !== 'object' || Array.isArray(payload)) return { message: 'the payload must be an object' };
-  const { dryRun = false, ...others } = payload as { readonly [key: string]: Json };
-  const [unknown] = Object.keys(others);
-  if (unknown !== undefined) return { message: `${unknown} is not known; the payload may hold dryRun` };
-  return typeof dryRun === 'boolean' ? { dryRun } : { message: 'dryRun must be true or false' };
 }
 
 /** Rejects with the signal's reason when it fires. */

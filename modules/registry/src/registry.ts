@@ -1,13 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { createAuth } from './auth/create-auth.ts';
-import { readCertificates } from './certificates.ts';
+import { readParentRoots } from './certificate-folder.ts';
 import { summarize } from './gateway/child-status.ts';
 import { openGateway } from './gateway/open-gateway.ts';
 import { createApi } from './http/create-api.ts';
 import { startListeners } from './http/start-listeners.ts';
+import { answerDirectMethods } from './direct-methods.ts';
 import { startGarbageCollection } from './garbage-collection.ts';
+import { keepHttpsCertificate } from './https-certificate.ts';
 import { readAdmin, readIdentity } from './identity.ts';
+import { startNotifications } from './notifications.ts';
 import { openTwin } from './open-twin.ts';
 import type { ChildReport } from './parent/parent.ts';
 import { connectParent } from './parent/connect-parent.ts';
@@ -17,12 +20,13 @@ import type { LeveledLog } from './status/create-log.ts';
 import { createMetrics } from './status/metrics.ts';
 import { reportedProperties, type Facts } from './status/reported-properties.ts';
 import { startStatusServer, type Health } from './status/status-server.ts';
+import type { SyncStatus } from './status/sync-status.ts';
 import { createSteering, type Activation, type Course } from './steering.ts';
 import { openStore } from './store/open-store.ts';
 import { createSyncEngine } from './sync/engine.ts';
 import { createReporter } from './twin/reporter.ts';
 import type { JsonObject } from './twin/twin.ts';
-import { createWorkloadApi } from './twin/workload-api.ts';
+import { workloadApiOf } from './twin/workload-api.ts';
 
 export interface RegistryOptions {
   readonly environment: Environment;
@@ -44,8 +48,8 @@ export interface Registry {
 
 /** How often the free disk space is measured. */
 const diskIntervalMs = 60_000;
-/** Every supported runtime has it; IOTEDGE_APIVERSION names a newer one. */
-const oldestWorkloadApi = '2018-06-28';
+/** Asked of the daemon, which decides for itself. */
+const certificateLifetimeMs = 30 * 86_400_000;
 
 /** One connected registry: opens every room, lets them hear of each other, closes them in reverse. */
 export async function startRegistry(options: RegistryOptions): Promise<Registry> {
@@ -59,7 +63,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   /** Becomes real once everything it speaks of is open. */
   let publish = (): void => undefined;
 
-  const certificates = await readCertificates(environment.certificateVolume);
+  const workload = workloadApiOf(variables);
   const store = await openStore({
     directory: environment.dataVolume,
     clock,
@@ -103,6 +107,17 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     },
   });
 
+  const twin = openTwin({ environment, variables, clock, log, onProblem: (problem) => steering.refuse(problem) });
+  const notifications = startNotifications({
+    store,
+    twin,
+    registryName: environment.connection?.connectedRegistryName ?? 'connectedregistry',
+    instanceId: identity.instanceId,
+    clock,
+    log,
+    onSent: () => metrics.observeNotification(),
+  });
+
   const steering = await createSteering({
     records: store.records,
     instanceId: identity.instanceId,
@@ -121,6 +136,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
       const active = next.activation.state === 'active';
       sync.apply(next.settings, { active });
       garbage.apply(next.settings, { active });
+      notifications.apply(next.settings, { active });
       publish();
     },
   });
@@ -155,8 +171,15 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     httpPort: environment.httpPort,
     httpsPort: environment.httpsPort,
     bindAddress: environment.bindAddress,
-    tls: certificates.server,
     log,
+  });
+  const httpsCertificate = await keepHttpsCertificate({
+    folder: environment.certificateVolume,
+    ...(workload && environment.httpsPort !== 'off' && { issue: () => workload.serverCertificate(certificateWish()) }),
+    use: (pair) => listeners.secure(pair),
+    clock,
+    log,
+    onChange: () => publish(),
   });
   const statusServer = await startStatusServer({
     port: environment.metricsPort,
@@ -166,11 +189,10 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     log,
   });
 
-  const twin = openTwin({ environment, variables, clock, log, onProblem: (problem) => steering.refuse(problem) });
   const reporter = createReporter({ twin, clock, log });
   publish = () => {
-    const status = sync.status();
-    metrics.observeSync(status);
+    metrics.observeSync(syncStatus());
+    metrics.observeCertificate(httpsCertificate.expires);
     metrics.observeChildren(gateway.children());
     metrics.observeStorage(storageFacts());
     if (mayReport) reporter.set(report());
@@ -185,12 +207,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
       (error: unknown) => log.error('settings not stored', { error }),
     );
   });
-  twin.onMethod('resync', async () => {
-    const { started } = await sync.resync();
-    return started ? { status: 202, payload: { started } } : { status: 409, payload: { started } };
-  });
-  twin.onMethod('status', () => Promise.resolve({ status: 200, payload: report() }));
-  twin.onMethod('collectGarbage', (payload) => garbage.call(payload));
+  answerDirectMethods({ twin, instanceId: identity.instanceId, sync, garbage, steering, report });
   twin.start();
   const measuring = measureDisk();
   publish();
@@ -198,18 +215,24 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
 
   return {
     http: listeners.http,
-    https: listeners.https,
+    get https() {
+      return listeners.https;
+    },
     metrics: statusServer.address,
     async close() {
       closing.abort(new Error('closing'));
       patience.abort();
       await sync.close();
       await garbage.close();
+      await httpsCertificate.close();
       await listeners.close();
       await statusServer.close();
       await measuring;
+      // A message on its way ends with the connection at the latest.
+      const silenced = notifications.close();
       await reporter.close();
       await twin.close();
+      await silenced;
       await store.close();
       log.info('connected registry stopped');
     },
@@ -239,10 +262,10 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
           since: activation.since,
         },
       }),
-      sync: sync.status(),
+      sync: syncStatus(),
       loginServer: {
         host: environment.loginServer ?? variables['IOTEDGE_GATEWAYHOSTNAME'] ?? environment.bindAddress,
-        tls: listeners.https ? 'Enabled' : 'Disabled',
+        ...(httpsCertificate.expires && { certificateExpires: httpsCertificate.expires }),
       },
       ...(settings.parent && {
         parent: {
@@ -266,6 +289,18 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     };
   }
 
+  /** With what the other rooms have to tell an operator. */
+  function syncStatus(): SyncStatus {
+    const status = sync.status();
+    return { ...status, details: [...httpsCertificate.details(), ...status.details] };
+  }
+
+  /** For the name under which this device's clients know it. */
+  function certificateWish(): { commonName: string; expiration: Date } {
+    const [commonName = 'localhost'] = (variables['IOTEDGE_GATEWAYHOSTNAME'] ?? 'localhost').split(':');
+    return { commonName, expiration: new Date(clock.now().getTime() + certificateLifetimeMs) };
+  }
+
   function storageFacts(): Facts['storage'] {
     const { quotaBytes } = steering.course.settings.storage;
     return { usedBytes: store.contents.usedBytes, freeBytes, quotaBytes };
@@ -276,16 +311,15 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     const reasons = [
       ...(activation.state === 'active' ? [] : [`activation: ${activation.state}`]),
       ...newest.problems.map(({ path, message }) => `settings ${path}: ${message}`),
-      ...sync.status().details.map(({ code, description }) => `${code}: ${description}`),
+      ...syncStatus().details.map(({ code, description }) => `${code}: ${description}`),
     ];
     return { alive: true, serving: activation.state !== 'inactive', reasons };
   }
 
   /** Beside Node's own roots: the folder's `ca.crt`, and inside IoT Edge the trust bundle. */
   async function parentRoots(): Promise<readonly string[]> {
-    const { IOTEDGE_WORKLOADURI: uri, IOTEDGE_APIVERSION: apiVersion = oldestWorkloadApi } = variables;
-    const configured = certificates.roots === undefined ? [] : [certificates.roots];
-    return uri === undefined ? configured : [...configured, await createWorkloadApi({ uri, apiVersion }).trustBundle()];
+    const roots = [await readParentRoots(environment.certificateVolume), await workload?.trustBundle()];
+    return roots.filter((pem) => pem !== undefined);
   }
 
   async function measureDisk(): Promise<void> {

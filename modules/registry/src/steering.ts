@@ -5,6 +5,7 @@ import type { Problem, Settings } from './settings/settings.ts';
 import type { Clock } from './status/clock.ts';
 import type { Log } from './status/log.ts';
 import type { Records } from './store/store.ts';
+import { isJsonObject } from './twin/merge-patch.ts';
 import type { Json, JsonObject, TwinDocument } from './twin/twin.ts';
 
 /** What is in force, and what became of the newest document. */
@@ -28,6 +29,11 @@ export interface Steering {
   readonly course: Course;
   /** Takes a whole desired document. A refused one changes nothing but `newest`. */
   accept(document: TwinDocument): Promise<void>;
+  /**
+   * Gives the name up at once (the direct method), until a newer document says `activation.status: Active` itself.
+   * False: another instance holds it, and there is nothing to give up.
+   */
+  deactivate(): Promise<boolean>;
   /** A document that could not even be read (a settings file with a syntax error). */
   refuse(problem: Problem): void;
 }
@@ -49,7 +55,15 @@ interface LastGood {
   readonly activation: { readonly state: Activation['state']; readonly since: string };
 }
 
+/** What the direct method left behind. */
+interface Deactivated {
+  /** Of the newest document at that time. */
+  readonly version: number;
+  readonly since: string;
+}
+
 const recordKey = 'last-good-settings';
+const deactivatedKey = 'deactivated';
 
 /**
  * Turns desired documents into settings in force. The last good one is kept in the store and is in force again
@@ -59,21 +73,24 @@ export async function createSteering(options: SteeringOptions): Promise<Steering
   const { records, instanceId, connection, variables, clock, log, onCourse } = options;
   const parse = (document: unknown) => parseSettings(document, { ...(connection && { connection }), variables });
 
+  let deactivated = (await records.get(deactivatedKey)) as Deactivated | undefined;
   let course = await resume();
   onCourse(course);
   /** One document at a time, in the order they came. */
-  let turn = Promise.resolve();
+  let turn: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const done = turn.then(work);
+    turn = done.catch(() => undefined);
+    return done;
+  };
 
   return {
     get course() {
       return course;
     },
 
-    accept(document) {
-      const taken = turn.then(() => take(document));
-      turn = taken.catch(() => undefined);
-      return taken;
-    },
+    accept: (document) => inTurn(() => take(document)),
+    deactivate: () => inTurn(giveUp),
 
     refuse(problem) {
       log.error(`settings rejected: ${problem.path} ${problem.message}`);
@@ -84,8 +101,12 @@ export async function createSteering(options: SteeringOptions): Promise<Steering
 
   async function take(document: TwinDocument): Promise<void> {
     const parsed = parse(document.desired);
+    if (deactivated && parsed.ok && document.version !== deactivated.version && saysActive(document.desired)) {
+      await records.delete(deactivatedKey);
+      deactivated = undefined;
+    }
     const decision = decideActivation({
-      desired: (parsed.ok ? parsed.settings : course.settings).activation.status,
+      desired: deactivated ? 'Inactive' : (parsed.ok ? parsed.settings : course.settings).activation.status,
       reported: document.reported['activation'],
       instanceId,
     });
@@ -117,12 +138,24 @@ export async function createSteering(options: SteeringOptions): Promise<Steering
     onCourse(course);
   }
 
+  async function giveUp(): Promise<boolean> {
+    if (course.activation.state === 'held') return false;
+    if (course.activation.state === 'inactive') return true;
+    const since = clock.now();
+    deactivated = { version: course.newest.version, since: since.toISOString() };
+    await records.put(deactivatedKey, deactivated);
+    log.warn('deactivated by direct method', { since: deactivated.since });
+    course = { ...course, activation: { state: 'inactive', since } };
+    onCourse(course);
+    return true;
+  }
+
   async function resume(): Promise<Course> {
     const stored = (await records.get(recordKey)) as LastGood | undefined;
     const parsed = parse(stored?.desired ?? {});
     if (stored && parsed.ok) {
       log.info('last good settings in force until the twin is read', { version: stored.version });
-      const { state, since } = stored.activation;
+      const { state, since } = deactivated ? { state: 'inactive' as const, ...deactivated } : stored.activation;
       return {
         settings: parsed.settings,
         warnings: parsed.warnings,
@@ -136,8 +169,13 @@ export async function createSteering(options: SteeringOptions): Promise<Steering
     return {
       settings: defaults.settings,
       warnings: [],
-      activation: { state: 'active', since: clock.now() },
+      activation: { state: deactivated ? 'inactive' : 'active', since: clock.now() },
       newest: { version: 0, problems: [] },
     };
   }
+}
+
+/** Not merely by default. */
+function saysActive({ activation }: JsonObject): boolean {
+  return isJsonObject(activation) && activation['status'] === 'Active';
 }

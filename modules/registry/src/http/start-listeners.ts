@@ -1,5 +1,5 @@
 import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http';
-import { createServer as createHttpsServer } from 'node:https';
+import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Port } from '../settings/environment.ts';
 import type { Log } from '../status/log.ts';
@@ -7,19 +7,22 @@ import type { Log } from '../status/log.ts';
 export interface ListenerOptions {
   readonly api: RequestListener;
   readonly httpPort: Port;
-  /** Used only where `tls` is given. */
+  /** Opened by the first `secure`. */
   readonly httpsPort: Port;
   readonly bindAddress: string;
-  /** PEM. */
-  readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer } | undefined;
   readonly log: Log;
   /** How long running requests may go on after `close`. */
   readonly graceMs?: number;
 }
 
 export interface Listeners {
-  readonly http?: AddressInfo;
-  readonly https?: AddressInfo;
+  readonly http: AddressInfo | undefined;
+  readonly https: AddressInfo | undefined;
+  /**
+   * Serves HTTPS with this certificate (PEM, the leaf first): opens the port the first time, and later uses it from the
+   * next handshake on, while open connections stay. Rejects when the pair or the port cannot be used.
+   */
+  secure(pair: { readonly cert: string; readonly key: string }): Promise<void>;
   /** Stops accepting, lets running requests end within the grace period, then cuts what is left. */
   close(): Promise<void>;
 }
@@ -35,29 +38,45 @@ const defaults = {
   keepAliveTimeoutMs: 75_000,
 } as const;
 
-/** Opens the doors. Rejects, with none left open, when one cannot be opened. */
+/** Opens the HTTP door; HTTPS waits for its certificate. Rejects when the port cannot be opened. */
 export async function startListeners(options: ListenerOptions): Promise<Listeners> {
-  const { api, bindAddress, tls, log } = options;
+  const { api, bindAddress, httpPort, httpsPort, log } = options;
   const graceMs = options.graceMs ?? defaults.graceMs;
-  const opened: Door[] = [];
-  const close = async (): Promise<void> => {
-    await Promise.all(opened.map((door) => door.close()));
-  };
-  const open = async (server: Server, port: Port): Promise<AddressInfo | undefined> => {
-    if (port === 'off') return undefined;
+  const open = async (server: Server, port: number): Promise<Door> => {
     const door = await openDoor(server, { api, port, bindAddress, graceMs });
-    opened.push(door);
-    return door.address;
+    log.info('The registry API is listening.', {
+      protocol: server instanceof HttpsServer ? 'https' : 'http',
+      ...door.address,
+    });
+    return door;
   };
-  try {
-    const http = await open(createHttpServer(), options.httpPort);
-    const https = tls && (await open(createHttpsServer({ ...tls, minVersion: 'TLSv1.2' }), options.httpsPort));
-    log.info('The registry API is listening.', { http: http?.port, https: https?.port, bindAddress });
-    return { ...(http && { http }), ...(https && { https }), close };
-  } catch (error) {
-    await close();
-    throw error;
-  }
+  const http = httpPort === 'off' ? undefined : await open(createHttpServer(), httpPort);
+  let https: { readonly server: HttpsServer; readonly door: Door } | undefined;
+  let closing = false;
+  const isClosing = (): boolean => closing;
+
+  return {
+    http: http?.address,
+    get https() {
+      return https?.door.address;
+    },
+    async secure({ cert, key }) {
+      if (httpsPort === 'off' || closing) return;
+      const context = { cert, key, minVersion: 'TLSv1.2' } as const;
+      if (https) {
+        https.server.setSecureContext(context);
+        return;
+      }
+      const server = createHttpsServer(context);
+      const door = await open(server, httpsPort);
+      if (isClosing()) await door.close();
+      else https = { server, door };
+    },
+    async close() {
+      closing = true;
+      await Promise.all([http?.close(), https?.door.close()]);
+    },
+  };
 }
 
 interface Door {

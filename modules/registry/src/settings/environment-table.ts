@@ -27,7 +27,7 @@ export const environmentTable = [
   {
     name: 'ACR_REGISTRY_CERTIFICATE_VOLUME',
     default: '/var/acr/certs',
-    meaning: 'tls.crt and tls.key here switch HTTPS on',
+    meaning: 'tls.crt and tls.key here switch HTTPS on, ca.crt holds further roots for the parent',
   },
   {
     name: 'ACR_REGISTRY_SETTINGS_FILE',

@@ -20,11 +20,6 @@ const notYet: readonly NotYet[] = [
     asked: (document) => entriesOf(property(document, 'transfer'), 'budgets').length > 0,
     message: 'rates by time of day have no effect in this version; bytesPerSecond holds all day',
   },
-  {
-    path: '/notificationsList',
-    asked: (document) => entriesOf(document, 'notificationsList').length > 0,
-    message: 'no notifications are sent in this version',
-  },
 ];
 
 /** What `document` asks for in vain. Give it the document as written, without defaults. */

@@ -5,7 +5,8 @@ import type { ConnectionString } from './environment.ts';
 import { notYetWarnings } from './not-yet.ts';
 import { brokenRules } from './rules.ts';
 import { isContinuous } from './schedule.ts';
-import { checkSchema } from './schema-problems.ts';
+import { createCheck } from './schema-problems.ts';
+import { schema } from './schema.ts';
 import type { ParsedSettings, Problem, Settings } from './settings.ts';
 import { toSettings } from './to-settings.ts';
 import type { Variables } from './variables.ts';
@@ -17,6 +18,8 @@ export interface SettingsContext {
   readonly variables?: Variables;
 }
 
+const check = createCheck<DesiredProperties>(schema);
+
 /**
  * Reads the desired properties: a JSON value, whole. Either settings, frozen, with every default filled in,
  * or every problem there is. Never throws, never changes `document`.
@@ -25,7 +28,7 @@ export function parseSettings(document: unknown, context: SettingsContext = {}):
   const { connection, variables = {} } = context;
   const copy: unknown = structuredClone(document);
   if (connection && isObject(copy) && !Object.hasOwn(copy, 'parent')) copy['parent'] = {};
-  const checked = checkSchema(copy);
+  const checked = check(copy);
   const problems = [...(checked.ok ? [] : checked.problems), ...brokenRules(copy, variables)];
   if (!checked.ok || problems.length > 0) return deepFreeze({ ok: false, problems });
   const settings = toSettings(checked.document, connection, variables);

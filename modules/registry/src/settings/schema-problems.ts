@@ -1,7 +1,6 @@
 import { Ajv, type ErrorObject } from 'ajv';
-import type { DesiredProperties } from './desired-properties.ts';
 import { formats, type FormatName } from './formats.ts';
-import { schema } from './schema.ts';
+import type { Schema } from './schema-words.ts';
 import type { Problem } from './settings.ts';
 
 const ajv = new Ajv({
@@ -12,21 +11,27 @@ const ajv = new Ajv({
   verbose: true,
   formats: Object.fromEntries(Object.entries(formats).map(([name, format]) => [name, format.matches])),
 });
-const validate = ajv.compile<DesiredProperties>(schema);
 
-export type Checked =
-  | { readonly ok: true; readonly document: DesiredProperties }
-  | { readonly ok: false; readonly problems: readonly Problem[] };
+export type Checked<Document> =
+  { readonly ok: true; readonly document: Document } | { readonly ok: false; readonly problems: readonly Problem[] };
 
-/** Checks `document` against the schema and fills the schema's defaults into it. Problems never quote a value. */
-export function checkSchema(document: unknown): Checked {
-  if (validate(document)) return { ok: true, document };
-  // A value of the wrong kind is said once, not again for each choice it is not.
-  const errors = (validate.errors ?? []).filter(({ keyword, data }) => keyword !== 'enum' || typeof data === 'string');
-  return { ok: false, problems: errors.map(problemOf) };
+/**
+ * A check against `schema`, which fills the schema's defaults into the document it is given. A problem names the path,
+ * the kind of value and the rule, and never quotes a value.
+ */
+export function createCheck<Document>(schema: Schema): (document: unknown) => Checked<Document> {
+  const validate = ajv.compile<Document>(schema);
+  return (document) => {
+    if (validate(document)) return { ok: true, document };
+    // A value of the wrong kind is said once, not again for each choice it is not.
+    const errors = (validate.errors ?? []).filter(
+      ({ keyword, data }) => keyword !== 'enum' || typeof data === 'string',
+    );
+    return { ok: false, problems: errors.map(problemOf) };
+  };
 }
 
-function problemOf(error: ErrorObject): Problem {
+export function problemOf(error: ErrorObject): Problem {
   const { instancePath, keyword, data } = error;
   const params = error.params as Record<string, unknown>;
   switch (keyword) {
@@ -86,7 +91,7 @@ function kindOf(value: unknown): string {
 
 function unknownKey(error: ErrorObject): string {
   const known = Object.keys((error.parentSchema as { properties?: object } | undefined)?.properties ?? {});
-  return `is not a setting; known here: ${known.join(', ')}`;
+  return `is not known here; known: ${known.join(', ') || 'nothing'}`;
 }
 
 /** RFC 6901. */

@@ -29,6 +29,12 @@ export const metricsTable = {
   childInSync: gauge('child_in_sync', ['child'], '1: the child says it is in sync; the first 100 children'),
   childState: gauge('child_connection_state', ['child', 'state'], '1 for the state the child is in'),
   childLastSeen: gauge('child_last_seen_timestamp_seconds', ['child'], 'When the child last told how it is; 0: never'),
+  notificationsSent: counter('notifications_sent_total', [], 'Events told to the cloud'),
+  certificateExpiry: gauge(
+    'certificate_expiry_timestamp_seconds',
+    [],
+    'End of the HTTPS certificate in use; 0: HTTPS is off',
+  ),
   storageUsed: gauge('storage_used_bytes', [], 'Bytes this registry stores'),
   storageFree: gauge('storage_free_bytes', [], 'Bytes free on the data volume'),
   storageQuota: gauge('storage_quota_bytes', [], 'Configured limit; 0: none'),

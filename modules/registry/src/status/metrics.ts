@@ -32,6 +32,10 @@ export interface Metrics {
   observeSync(status: SyncStatus): void;
   observeChildren(children: readonly ChildFacts[]): void;
   observeStorage(storage: StorageFacts): void;
+  /** When the HTTPS certificate in use ends; undefined: HTTPS is off. */
+  observeCertificate(expires: Date | undefined): void;
+  /** An event was taken by the hub. */
+  observeNotification(): void;
   /** A garbage collection ended; `freedBytes` undefined: it failed. */
   observeCollection(freedBytes: number | undefined): void;
   /** Prometheus text format 0.0.4. */
@@ -80,6 +84,8 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
   const childInSync = gauge('childInSync');
   const childState = gauge('childState');
   const childLastSeen = gauge('childLastSeen');
+  const certificateExpiry = gauge('certificateExpiry');
+  const notificationsSent = counter('notificationsSent');
   const storageUsed = gauge('storageUsed');
   const storageFree = gauge('storageFree');
   const storageQuota = gauge('storageQuota');
@@ -152,6 +158,14 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
       storageUsed.set(usedBytes);
       storageFree.set(freeBytes);
       storageQuota.set(quotaBytes);
+    },
+
+    observeCertificate(expires) {
+      certificateExpiry.set(expires ? expires.getTime() / 1000 : 0);
+    },
+
+    observeNotification() {
+      notificationsSent.inc();
     },
 
     observeCollection(freedBytes) {

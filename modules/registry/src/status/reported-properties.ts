@@ -15,7 +15,8 @@ export interface Facts {
   /** Absent while another instance holds this name: its entry is the lock, and must stay as it is. */
   readonly activation?: { readonly status: 'Active' | 'Inactive'; readonly instanceId: string; readonly since: Date };
   readonly sync: SyncStatus;
-  readonly loginServer: { readonly host?: string; readonly tls: 'Enabled' | 'Disabled' };
+  /** `certificateExpires`: of the HTTPS certificate in use; absent: HTTPS is off. */
+  readonly loginServer: { readonly host?: string; readonly certificateExpires?: Date };
   /** Absent: this registry has no parent. */
   readonly parent?: { readonly gatewayEndpoint: string; readonly schedule?: string };
   readonly storage: StorageFacts;
@@ -97,7 +98,13 @@ function propertiesWith(facts: Facts, rows: number): Reported {
       since: time(activation.since),
     },
     lastActivityTime: minute(facts.lastActivityTime),
-    loginServer: compact({ host: text(facts.loginServer.host), tls: { status: facts.loginServer.tls } }),
+    loginServer: compact({
+      host: text(facts.loginServer.host),
+      tls: compact({
+        status: facts.loginServer.certificateExpires ? 'Enabled' : 'Disabled',
+        expires: time(facts.loginServer.certificateExpires),
+      }),
+    }),
     parent:
       parent &&
       compact({

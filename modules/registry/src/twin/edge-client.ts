@@ -122,8 +122,8 @@ export async function connectEdgeClient(options: EdgeClientOptions): Promise<Edg
 /** Replaces the system's roots for the connection to the hub; undefined keeps them. */
 async function trustedRoots(identity: EdgeIdentity, timeoutMs: number): Promise<string | undefined> {
   if (identity.kind === 'workload') {
-    const { workloadUri: uri, apiVersion } = identity;
-    return createWorkloadApi({ uri, apiVersion, timeoutMs }).trustBundle();
+    const { workloadUri: uri, apiVersion, moduleId, generationId } = identity;
+    return createWorkloadApi({ uri, apiVersion, moduleId, generationId, timeoutMs }).trustBundle();
   }
   return identity.caFile === undefined ? undefined : readFile(identity.caFile, 'utf8');
 }

@@ -1,0 +1,81 @@
+import type { GarbageCollection } from './garbage-collection.ts';
+import { createCheck } from './settings/schema-problems.ts';
+import { flag, group, text, type Schema } from './settings/schema-words.ts';
+import type { Problem } from './settings/settings.ts';
+import type { Steering } from './steering.ts';
+import type { SyncEngine } from './sync/engine.ts';
+import type { Json, JsonObject, MethodResult, Twin } from './twin/twin.ts';
+
+interface Payloads {
+  readonly collectGarbage: { readonly dryRun: boolean };
+  readonly deactivate: { readonly instanceId?: string };
+  readonly resync: object;
+  readonly status: object;
+}
+
+/** What an operator may call, and with what; no payload is an empty one. */
+export const directMethods = {
+  collectGarbage: group({ dryRun: flag('only counts', { default: false }) }),
+  deactivate: group({ instanceId: text('only if this instance is meant') }),
+  resync: group({}),
+  status: group({}),
+} as const satisfies Record<keyof Payloads, Schema>;
+
+export interface DirectMethodsOptions {
+  readonly twin: Pick<Twin, 'onMethod'>;
+  readonly instanceId: string;
+  readonly sync: Pick<SyncEngine, 'resync'>;
+  readonly garbage: Pick<GarbageCollection, 'collectNow'>;
+  readonly steering: Pick<Steering, 'course' | 'deactivate'>;
+  readonly report: () => JsonObject;
+}
+
+/** Answers direct methods: 200 done, 202 begun, 400 with the problems of the payload, 409 not now and why. */
+export function answerDirectMethods(options: DirectMethodsOptions): void {
+  const { twin, instanceId, sync, garbage, steering, report } = options;
+
+  on('status', () => Promise.resolve(done(report())));
+
+  on('resync', async () => {
+    const { started } = await sync.resync();
+    return started ? { status: 202, payload: { started } } : notNow('a pass is running, or nothing may be synced now');
+  });
+
+  on('collectGarbage', async ({ dryRun }) => {
+    const collected = await garbage.collectNow({ dryRun });
+    return collected ? done({ ...collected, dryRun }) : notNow('a garbage collection is running');
+  });
+
+  on('deactivate', async ({ instanceId: meant = instanceId }) => {
+    if (meant !== instanceId) return notNow(`this is instance ${instanceId}`);
+    const { holder } = steering.course.activation;
+    return (await steering.deactivate())
+      ? done({ status: 'Inactive', instanceId })
+      : notNow('another instance is active under this name', holder);
+  });
+
+  function on<Name extends keyof Payloads>(
+    name: Name,
+    answer: (payload: Payloads[Name]) => Promise<MethodResult>,
+  ): void {
+    const check = createCheck<Payloads[Name]>(directMethods[name]);
+    twin.onMethod(name, async (payload) => {
+      const checked = check(structuredClone(payload) ?? {});
+      return checked.ok ? answer(checked.document) : refused(checked.problems);
+    });
+  }
+}
+
+function done(payload: JsonObject): MethodResult {
+  return { status: 200, payload };
+}
+
+function notNow(message: string, holder?: Json): MethodResult {
+  return { status: 409, payload: { message, ...(holder !== undefined && { holder }) } };
+}
+
+function refused(problems: readonly Problem[]): MethodResult {
+  const [first] = problems;
+  const message = `the payload is refused: ${first?.path ?? ''} ${first?.message ?? ''}`;
+  return { status: 400, payload: { message, problems: problems.map(({ path, message }) => ({ path, message })) } };
+}
