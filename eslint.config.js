@@ -27,7 +27,7 @@ const packages = {
   parent: ['undici'],
   http: ['express'],
   status: ['winston', 'prom-client'],
-  settings: ['ajv', 'cron-parser', 'luxon'],
+  settings: ['ajv', 'cron-parser', 'luxon', 'semver'],
   auth: ['jose'],
 };
 

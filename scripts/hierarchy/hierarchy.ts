@@ -58,6 +58,7 @@ export type Repository = string | RepositoryRule;
 export interface RepositoryRule {
   readonly name: string;
   readonly tags?: readonly string[];
+  readonly semver?: string;
   readonly platforms?: readonly string[];
 }
 

@@ -100,6 +100,7 @@ function merge(one: Repository, other: Repository): Repository {
   const rule = {
     name: a.name,
     ...(isSame(a.tags, b.tags) && a.tags && { tags: a.tags }),
+    ...(a.semver === b.semver && a.semver !== undefined && { semver: a.semver }),
     ...(isSame(a.platforms, b.platforms) && a.platforms && { platforms: a.platforms }),
   };
   return Object.keys(rule).length === 1 ? rule.name : rule;
@@ -108,11 +109,12 @@ function merge(one: Repository, other: Repository): Repository {
 /** A filter that a layer above has and the one below does not: what it leaves out never arrives there. */
 function narrower(layer: Layer, above: Repository, below: Repository, reason: string): Problem[] {
   const [outer, inner] = [ruleOf(above), ruleOf(below)];
-  return (['tags', 'platforms'] as const)
+  const filters = { tags: 'tags', semver: 'versions', platforms: 'platforms' } as const;
+  return (['tags', 'semver', 'platforms'] as const)
     .filter((key) => (outer[key]?.length ?? 0) > 0 && !isSame(outer[key], inner[key]))
     .map((key) => ({
       path: `${layer.path}/repositories`,
-      message: `keeps only some ${key} of ${outer.name}; ${reason} gets no others of ${inner.name}`,
+      message: `keeps only some ${filters[key]} of ${outer.name}; ${reason} gets no others of ${inner.name}`,
     }));
 }
 
@@ -120,6 +122,6 @@ function ruleOf(repository: Repository): RepositoryRule {
   return typeof repository === 'string' ? { name: repository } : repository;
 }
 
-function isSame(one: readonly string[] = [], other: readonly string[] = []): boolean {
+function isSame(one: string | readonly string[] = [], other: string | readonly string[] = []): boolean {
   return JSON.stringify(one) === JSON.stringify(other);
 }

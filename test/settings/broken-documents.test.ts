@@ -102,6 +102,7 @@ const breakages: readonly Breakage[] = [
   [['repositories', 2], { name: 'plant/*' }, '/repositories/2/name'],
   [['repositories', 1], { tags: [] }, '/repositories/1/name'],
   ...['1.5 beta', '!', '!!a', '', 'a/b', '-a'].map((text): Breakage => [['repositories', 1, 'tags', 0], text]),
+  ...['', 'newest', '>=1.5 <', '1.5 beta'].map((text): Breakage => [['repositories', 1, 'semver'], text]),
   ...['linux', 'linux/', 'Linux/amd64', 'linux/arm/v7/x'].map((text): Breakage => [
     ['repositories', 1, 'platforms', 0],
     text,

@@ -11,7 +11,12 @@ export function fullDocument() {
     },
     repositories: [
       'plant/*',
-      { name: 'azureiotedge-hub', tags: ['1.5*', '!*-rc*'], platforms: ['linux/amd64', 'linux/arm/v7'] },
+      {
+        name: 'azureiotedge-hub',
+        tags: ['1.5*', '!*-rc*'],
+        semver: '>=1.5 <2',
+        platforms: ['linux/amd64', 'linux/arm/v7'],
+      },
     ],
     clientTokens: [
       {

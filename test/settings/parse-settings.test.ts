@@ -45,6 +45,7 @@ describe('parseSettings()', () => {
       {
         name: 'azureiotedge-hub',
         tags: ['1.5*', '!*-rc*'],
+        semver: '>=1.5 <2',
         platforms: [
           { os: 'linux', architecture: 'amd64' },
           { os: 'linux', architecture: 'arm', variant: 'v7' },

@@ -34,6 +34,27 @@ describe('wantsTag()', () => {
   }
 });
 
+describe('wantsTag() with a range of versions', () => {
+  for (const [semver, tags, name, expected] of [
+    ['>=1.5 <2', [], '1.5.0', true],
+    ['>=1.5 <2', [], 'v1.9.3', true],
+    ['>=1.5 <2', [], '2.0.0', false],
+    ['>=1.5 <2', [], '1.6.0-rc1', false],
+    ['>=1.6.0-rc1 <2', [], '1.6.0-rc2', true],
+    ['>=1.6.0-rc1 <2', [], '1.7.0-rc1', false],
+    ['>=1.6.0-rc1 <2', ['!*-rc*'], '1.6.0-rc2', false],
+    ['>=1.5 <2', ['!1.6.*'], '1.6.0', false],
+    ['>=1.5 <2', ['1.6.*'], '1.7.0', false],
+    ['*', [], 'latest', false],
+    ['*', [], '1.5', false],
+    ['1.5.x || 3.x', [], '3.1.4', true],
+  ] as const) {
+    it(`says ${expected} for ${name} under ${semver} ${JSON.stringify(tags)}`, () => {
+      expect(wantsTag({ ...rule('plant/*', tags), semver }, tag(name))).to.equal(expected);
+    });
+  }
+});
+
 function rule(name: string, tags: readonly string[] = []): RepositoryRule {
   return { name: parseRepositoryPattern(name)!, tags, platforms: [] };
 }

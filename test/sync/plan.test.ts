@@ -76,7 +76,13 @@ describe('planRepositories()', () => {
   it('resolves patterns with the catalog, each repository once', async () => {
     const rules = [rule('plant/*'), rule('plant/a'), rule('*/b')];
     const parent = listing('other', 'plant/a', 'plant/b') as typeof broken;
-    expect(await plan(rules, parent)).to.deep.equal(['plant/a by plant/a', 'plant/b by plant/*']);
+    expect(await plan(rules, parent)).to.deep.equal(['plant/b by plant/*', 'plant/a by plant/a']);
+  });
+
+  it('keeps the order of the rules, not that of the catalog', async () => {
+    const rules = [rule('z/*'), rule('m'), rule('*')];
+    const parent = listing('a', 'm', 'z/1', 'z/2') as typeof broken;
+    expect(await plan(rules, parent)).to.deep.equal(['z/1 by z/*', 'z/2 by z/*', 'm by m', 'a by *']);
   });
 
   it('goes on with what is held, and then throws, when the catalog fails', async () => {

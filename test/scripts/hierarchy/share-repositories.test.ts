@@ -90,4 +90,17 @@ describe('shareRepositories()', () => {
       'keeps only some tags of plant/*; line3 gets no others of plant/hello',
     ]);
   });
+
+  it('notes a range of versions above that the layer below does not have', () => {
+    const { notes } = share(
+      [
+        layer('plant7', { repositories: [{ name: 'plant/*', semver: '>=1.5 <2' }] }),
+        layer('line3', { parent: 'plant7', repositories: ['plant/hello'] }),
+      ],
+      { deviceRepositories: [] },
+    );
+    expect(notes.map(({ message }) => message)).to.deep.equal([
+      'keeps only some versions of plant/*; line3 gets no others of plant/hello',
+    ]);
+  });
 });

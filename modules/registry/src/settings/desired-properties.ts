@@ -40,6 +40,7 @@ export interface DesiredProperties {
 export interface DesiredRepository {
   readonly name: string;
   readonly tags: readonly string[];
+  readonly semver?: string;
   readonly platforms: readonly string[];
 }
 

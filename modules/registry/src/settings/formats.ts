@@ -1,3 +1,4 @@
+import { validRange } from 'semver';
 import { parsePlatform } from '../oci/platform.ts';
 import { parseRepositoryPattern } from '../oci/pattern.ts';
 import { isCron } from './cron.ts';
@@ -52,6 +53,10 @@ export const formats = {
   'tag-glob': {
     matches: (text) => isTagGlob(text.replace(/^!/, '')),
     rule: 'a tag, in which * stands for anything and a leading ! excludes',
+  },
+  'semver-range': {
+    matches: (text) => validRange(text) !== null,
+    rule: 'a range of semantic versions, such as >=1.5 <2, ^1.5 or 1.5.x || 2.x',
   },
   platform: {
     matches: (text) => parsePlatform(text) !== undefined,

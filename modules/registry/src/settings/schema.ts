@@ -25,6 +25,9 @@ const repositoryRule: Schema = {
       tags: list('tags wanted, as globs; ! excludes; empty: all', text('tag glob', { format: 'tag-glob' }), {
         default: [],
       }),
+      semver: text('range of the versions wanted, such as >=1.5 <2; tags that are no version are left out', {
+        format: 'semver-range',
+      }),
       platforms: list('platforms wanted of an image index; empty: all', text('platform', { format: 'platform' }), {
         default: [],
       }),
@@ -68,7 +71,7 @@ export const schema: Schema = group({
       { default: {} },
     ),
   }),
-  repositories: list('what is kept in sync with the parent, each a name or an object', repositoryRule, {
+  repositories: list('what is kept in sync with the parent, in this order, each a name or an object', repositoryRule, {
     default: [],
   }),
   clientTokens: list(

@@ -47,6 +47,8 @@ export interface RepositoryRule {
   readonly name: RepositoryPattern;
   /** Globs; `!` in front excludes. Empty: every tag. */
   readonly tags: readonly string[];
+  /** Range of versions (node-semver); beside the globs, not in their place. Undefined: every tag they take. */
+  readonly semver?: string;
   /** Empty: every platform. */
   readonly platforms: readonly Platform[];
 }

@@ -1,6 +1,6 @@
 import { parsePlatform } from '../oci/platform.ts';
 import { parseRepositoryPattern, type RepositoryPattern } from '../oci/pattern.ts';
-import type { DesiredPassword, DesiredProperties } from './desired-properties.ts';
+import type { DesiredPassword, DesiredProperties, DesiredRepository } from './desired-properties.ts';
 import { parseDurationMs } from './duration.ts';
 import type { ConnectionString } from './environment.ts';
 import { parsePermission } from './permission.ts';
@@ -71,10 +71,12 @@ function toSyncProperties({ schedule, syncWindow, messageTtl }: Desired): SyncPr
 }
 
 function toRule(entry: DesiredProperties['repositories'][number]): RepositoryRule[] {
-  const { name, tags, platforms } = typeof entry === 'string' ? { name: entry, tags: [], platforms: [] } : entry;
+  const all: DesiredRepository = { name: '', tags: [], platforms: [] };
+  const { name, tags, semver, platforms } = typeof entry === 'string' ? { ...all, name: entry } : entry;
   return toPattern(name).map((pattern) => ({
     name: pattern,
     tags,
+    ...(semver !== undefined && { semver }),
     platforms: platforms.flatMap((platform) => parsePlatform(platform) ?? []),
   }));
 }

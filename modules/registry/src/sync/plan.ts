@@ -37,8 +37,8 @@ export interface PlannedRepository {
 }
 
 /**
- * What the rules ask for: exact names as they stand, patterns through the parent's catalog. When the catalog fails,
- * the matching repositories that are held already come instead, and then the catalog's error is thrown.
+ * What the rules ask for, in their order: exact names as they stand, patterns through the parent's catalog. When the
+ * catalog fails, the matching repositories that are held already come instead, and at the end its error is thrown.
  */
 export async function* planRepositories(options: {
   readonly rules: readonly RepositoryRule[];
@@ -48,29 +48,36 @@ export async function* planRepositories(options: {
 }): AsyncGenerator<PlannedRepository> {
   const { rules, parent, store, signal } = options;
   const given = new Set<string>();
-  for (const rule of rules) {
-    if (!isExact(rule.name) || given.has(rule.name)) continue;
-    given.add(rule.name);
-    yield { repository: rule.name as string as RepositoryName, rule };
-  }
-  if (rules.every((rule) => isExact(rule.name))) return;
+  let catalogError: Error | undefined;
+  let matches: Map<RepositoryRule, Set<RepositoryName>> | undefined;
 
-  let catalogError: unknown;
-  async function* listed(registry: Pick<ImageSource, 'listRepositories'>): AsyncGenerator<PlannedRepository> {
+  async function listed(registry: Pick<ImageSource, 'listRepositories'>): Promise<NonNullable<typeof matches>> {
+    const byRule = new Map(rules.map((rule) => [rule, new Set<RepositoryName>()]));
     for await (const repository of registry.listRepositories({ signal })) {
       const rule = ruleFor(rules, repository);
-      if (!rule || given.has(repository)) continue;
+      if (rule) byRule.get(rule)?.add(repository);
+    }
+    return byRule;
+  }
+
+  async function matching(): Promise<NonNullable<typeof matches>> {
+    try {
+      return await listed(parent);
+    } catch (error) {
+      signal.throwIfAborted();
+      catalogError = error as Error;
+      return listed(store);
+    }
+  }
+
+  for (const rule of rules) {
+    if (!isExact(rule.name)) matches ??= await matching();
+    const names = isExact(rule.name) ? [rule.name as string as RepositoryName] : (matches?.get(rule) ?? []);
+    for (const repository of names) {
+      if (given.has(repository)) continue;
       given.add(repository);
       yield { repository, rule };
     }
   }
-  try {
-    yield* listed(parent);
-    return;
-  } catch (error) {
-    signal.throwIfAborted();
-    catalogError = error;
-  }
-  yield* listed(store);
-  throw catalogError;
+  if (catalogError) throw catalogError;
 }

@@ -24,27 +24,32 @@ interface Named {
 export async function pullChanges(pass: Pass, messages: readonly ParentMessage[]): Promise<void> {
   if (pass.progress.repositories.length === 0) await showWhatIsHere(pass);
   const pending = await pendingChanges(pass.store.outbox.read());
-  await forEach(namedIn(messages, pass.rules), pass.concurrency, async ([repository, named]) => {
-    const row = pass.progress.repository(repository);
-    let failures = 0;
-    const attempt = async (action: () => Promise<unknown>): Promise<void> => {
-      try {
-        await action();
-      } catch (error) {
-        failures += 1;
-        await noteFailure(pass, row, repository, error);
-      }
-    };
-    await attempt(() => addTagsOfDeleted(pass, repository, named));
-    await forEach(named.tags, pass.concurrency, (tag) =>
-      attempt(() => pullNamedTag(pass, pending, repository, named.rule, tag)),
-    );
-    // After the tags, which bring their referrers along.
-    for (const digest of named.pushed) await attempt(() => pullReferrer(pass, pending, repository, named.rule, digest));
-    for (const digest of named.deleted) await attempt(() => removeReferrer(pass, pending, repository, digest));
-    row.count((await pass.store.describeRepository(repository))?.tags ?? 0, failures);
-    row.end();
-  });
+  await forEach(
+    inRuleOrder(namedIn(messages, pass.rules), pass.rules),
+    pass.concurrency,
+    async ([repository, named]) => {
+      const row = pass.progress.repository(repository);
+      let failures = 0;
+      const attempt = async (action: () => Promise<unknown>): Promise<void> => {
+        try {
+          await action();
+        } catch (error) {
+          failures += 1;
+          await noteFailure(pass, row, repository, error);
+        }
+      };
+      await attempt(() => addTagsOfDeleted(pass, repository, named));
+      await forEach(named.tags, pass.concurrency, (tag) =>
+        attempt(() => pullNamedTag(pass, pending, repository, named.rule, tag)),
+      );
+      // After the tags, which bring their referrers along.
+      for (const digest of named.pushed)
+        await attempt(() => pullReferrer(pass, pending, repository, named.rule, digest));
+      for (const digest of named.deleted) await attempt(() => removeReferrer(pass, pending, repository, digest));
+      row.count((await pass.store.describeRepository(repository))?.tags ?? 0, failures);
+      row.end();
+    },
+  );
 }
 
 /** After a restart: what earlier passes brought is in sync, and an operator wants to see it. */
@@ -69,6 +74,14 @@ function namedIn(messages: readonly ParentMessage[], rules: readonly RepositoryR
     if (action === 'delete') named.deleted.add(digest);
   }
   return repositories;
+}
+
+/** What is listed first is synced first. */
+function inRuleOrder(
+  named: ReadonlyMap<RepositoryName, Named>,
+  rules: readonly RepositoryRule[],
+): (readonly [RepositoryName, Named])[] {
+  return [...named].sort(([, a], [, b]) => rules.indexOf(a.rule) - rules.indexOf(b.rule));
 }
 
 /** A delete takes the tags of its manifest along without naming them. */
