@@ -9,21 +9,40 @@ import { withStore, type StoreTest } from './store/with-store.ts';
 interface Site extends StoreTest {
   readonly steering: Steering;
   readonly call: (name: string, payload?: Json) => Promise<MethodResult>;
-  readonly started: { pass: boolean; collected: Collected | undefined; readonly dryRuns: boolean[] };
+  readonly started: {
+    pass: boolean;
+    collected: Collected | undefined;
+    readonly dryRuns: boolean[];
+    confirmed: boolean[];
+    previewsMs: number[];
+  };
 }
 
+const preview = {
+  ...{ complete: true, tags: { copy: 1, move: 0, remove: 0 }, repositoriesRemoved: 0, removalHeld: false },
+  ...{ manifests: 1, blobs: 2, bytes: 7, outboxPending: 0, repositories: [], omitted: 0, problems: [] },
+};
 const collected = { blobs: 1, bytes: 7, uploads: 0, manifests: 0 };
 
 function withSite(body: (site: Site) => Promise<void>): () => Promise<void> {
   return withStore(async (test) => {
     const steering = await steeringOf(test);
     const methods = createMethods(test.log);
-    const started: Site['started'] = { pass: true, collected, dryRuns: [] };
+    const started: Site['started'] = { pass: true, collected, dryRuns: [], confirmed: [], previewsMs: [] };
     answerDirectMethods({
       twin: { onMethod: (name, handler) => methods.set(name, handler) },
       instanceId: 'us',
       steering,
-      sync: { resync: () => Promise.resolve({ started: started.pass }) },
+      sync: {
+        resync({ confirmRemoval } = {}) {
+          started.confirmed.push(confirmRemoval === true);
+          return Promise.resolve({ started: started.pass });
+        },
+        preview({ timeoutMs }) {
+          started.previewsMs.push(timeoutMs);
+          return Promise.resolve(started.pass ? preview : undefined);
+        },
+      },
       garbage: {
         collectNow({ dryRun }) {
           started.dryRuns.push(dryRun);
@@ -53,7 +72,11 @@ describe('direct methods', () => {
       for (const [name, payload, problem] of [
         ['status', [], { path: '', message: 'must be an object, found a list' }],
         ['status', 7, { path: '', message: 'must be an object, found a number' }],
-        ['resync', { force: true }, { path: '/force', message: 'is not known here; known: nothing' }],
+        [
+          'resync',
+          { force: true },
+          { path: '/force', message: 'is not known here; known: dryRun, confirmRemoval, timeoutSeconds' },
+        ],
         ['collectGarbage', { dryRun: 'yes' }, { path: '/dryRun', message: 'must be true or false, found a string' }],
         ['deactivate', { instanceId: 7 }, { path: '/instanceId', message: 'must be a string, found a number' }],
         ['deactivate', { instanceID: 'us' }, { path: '/instanceID', message: 'is not known here; known: instanceId' }],
@@ -95,6 +118,22 @@ describe('direct methods', () => {
         expect(status).to.equal(409);
         expect(payload).to.have.property('message').that.is.a('string');
       }
+    }),
+  );
+
+  it(
+    'resync: tells what it would do, or begins, with or without the confirmation of removals',
+    withSite(async ({ call, started }) => {
+      expect(await call('resync', { dryRun: true })).to.deep.equal({ status: 200, payload: preview });
+      await call('resync', { dryRun: true, timeoutSeconds: 120 });
+      expect(started.previewsMs).to.deep.equal([25_000, 120_000]);
+      expect(started.confirmed).to.deep.equal([]);
+      expect((await call('resync', { confirmRemoval: true })).status).to.equal(202);
+      expect((await call('resync')).status).to.equal(202);
+      expect(started.confirmed).to.deep.equal([true, false]);
+      expect((await call('resync', { dryRun: true, timeoutSeconds: 281 })).status).to.equal(400);
+      started.pass = false;
+      expect((await call('resync', { dryRun: true })).status).to.equal(409);
     }),
   );
 

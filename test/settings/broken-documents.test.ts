@@ -110,6 +110,8 @@ const breakages: readonly Breakage[] = [
   ...[0, 17, 1.5].map((value): Breakage => [['transfer', 'concurrency'], value]),
   ...[-1, 0.5, 2 ** 52].map((value): Breakage => [['transfer', 'bytesPerSecond'], value]),
   [['storage', 'quotaBytes'], -1],
+  ...[-1, 101, 0.5].map((value): Breakage => [['removal', 'maxPercent'], value]),
+  [['removal', 'freeTags'], -1],
   ...['24:00', '6:00', '06:60', 'noon'].map((text): Breakage => [['transfer', 'budgets', 0, 'from'], text]),
   [['transfer', 'budgets', 0, 'to'], '06:00'],
   [['transfer', 'budgets', 0, 'days', 0], 'Monday'],

@@ -57,6 +57,7 @@ export function fullDocument() {
       bytesPerSecond: 0,
       budgets: [{ from: '06:00', to: '22:00', days: ['Mon'], bytesPerSecond: 125_000 }],
     },
+    removal: { maxPercent: 30, freeTags: 5 },
     storage: { quotaBytes: 0 },
     logging: { logLevel: 'Information', auditLogStatus: 'Disabled' },
     garbageCollection: { enabled: true, schedule: '0 5 * * *' },

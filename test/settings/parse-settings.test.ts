@@ -25,6 +25,7 @@ describe('parseSettings()', () => {
       activation: { status: 'Active' },
       onDemand: false,
       transfer: { concurrency: 4, bytesPerSecond: 0, budgets: [] },
+      removal: { maxPercent: 50, freeTags: 20 },
       storage: { quotaBytes: 0 },
       logging: { logLevel: 'Information', auditLogStatus: 'Disabled' },
       garbageCollection: { enabled: true, schedule: '0 5 * * *' },

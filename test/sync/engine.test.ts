@@ -42,6 +42,7 @@ function settings(part: Partial<Settings> = {}, parent: Partial<ParentSettings> 
     activation: { status: 'Active' },
     onDemand: false,
     transfer: { concurrency: 4, bytesPerSecond: 0, budgets: [] },
+    removal: { freeTags: 20, maxPercent: 50 },
     storage: { quotaBytes: 0 },
     logging: { logLevel: 'Information', auditLogStatus: 'Disabled' },
     garbageCollection: { enabled: true, schedule: '0 5 * * *' },

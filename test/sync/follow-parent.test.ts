@@ -344,6 +344,34 @@ describe('sync from a parent of our kind', () => {
     expect(asked()).to.include('GET acr-tags');
   });
 
+  it('holds a mass removal told message by message, over a restart, until it is confirmed', async () => {
+    const many = Array.from({ length: 9 }, (_, index) => tag(`w${index}`));
+    for (const name of many) await pushImage(atParent().local, hello, one, name);
+    const guarded = { removal: { freeTags: 0, maxPercent: 50 } };
+    const isHeld = ({ details, state }: SyncStatus): boolean =>
+      state === 'Succeeded' && details.some(({ code }) => code === 'REMOVAL_HELD');
+    await inSync(guarded);
+    await atParent().local.deleteTag(hello, v1);
+    await comes(isAt(hello, v1, undefined));
+    for (const name of many.slice(0, 8)) await atParent().local.deleteTag(hello, name);
+    await pushImage(atParent().local, tools, two, v1);
+    await comes(async () => isHeld(engine.status()));
+    await comes(isAt(tools, v1, two));
+    expect(engine.status().inSync).to.equal(false);
+    expect((await store.describeRepository(hello))?.tags).to.be.greaterThan(4);
+    expect(asked(), 'a whole compare').not.to.include('GET acr-tags');
+
+    await stop();
+    await start();
+    engine.apply(settings(guarded), { active: true });
+    await when(isHeld);
+    expect((await store.describeRepository(hello))?.tags).to.be.greaterThan(4);
+    expect(await engine.resync({ confirmRemoval: true })).to.deep.equal({ started: true });
+    await when(({ inSync: so }) => so);
+    expect((await store.describeRepository(hello))?.tags).to.equal(1);
+    expect(engine.status().details).to.deep.equal([]);
+  });
+
   it('stops when an operator at the parent releases its name, and comes back when nobody takes it', async () => {
     await inSync();
     await server.ask('DELETE', '/acr/gateway/plant7line3/activation');

@@ -1,17 +1,23 @@
 import { MemoryLevel } from 'memory-level';
 import { parseRepositoryPattern } from '../../modules/registry/src/oci/pattern.ts';
-import type { RepositoryRule } from '../../modules/registry/src/settings/settings.ts';
+import type { RemovalSettings, RepositoryRule } from '../../modules/registry/src/settings/settings.ts';
 import { openStore } from '../../modules/registry/src/store/open-store.ts';
 import type { Store } from '../../modules/registry/src/store/store.ts';
 import { createBlobTransfers } from '../../modules/registry/src/sync/blob-transfers.ts';
 import { createDetails } from '../../modules/registry/src/sync/details.ts';
 import type { Pass } from '../../modules/registry/src/sync/pass.ts';
 import { createPassProgress } from '../../modules/registry/src/sync/progress.ts';
+import { createRemovalGuard } from '../../modules/registry/src/sync/removal-guard.ts';
 import { runPass, type PassEnd } from '../../modules/registry/src/sync/run-pass.ts';
 import { ManualClock } from '../helpers/manual-clock.ts';
 import { RecordingLog } from '../helpers/recording-log.ts';
 import { withTemporaryDirectory } from '../helpers/temporary-directory.ts';
 import { MemoryRegistry } from './memory-registry.ts';
+
+export interface SiteOptions {
+  readonly reserveBytes?: number;
+  readonly removal?: RemovalSettings;
+}
 
 /** A real store below a parent in memory, and passes between them. */
 export interface Site {
@@ -19,7 +25,7 @@ export interface Site {
   readonly parent: MemoryRegistry;
   readonly clock: ManualClock;
   readonly pass: (
-    options?: Partial<Pick<Pass, 'mode' | 'rules'>> & { drainOnly?: boolean },
+    options?: Partial<Pick<Pass, 'mode' | 'rules'>> & { drainOnly?: boolean; confirmRemoval?: boolean },
   ) => Promise<PassEnd['state']>;
   /** Their codes. */
   readonly details: () => string[];
@@ -35,7 +41,7 @@ export function rules(...names: string[]): RepositoryRule[] {
 
 export function withSite(
   body: (site: Site) => Promise<void>,
-  storeOptions: { readonly reserveBytes?: number } = {},
+  { removal = { freeTags: 20, maxPercent: 50 }, ...storeOptions }: SiteOptions = {},
 ): Promise<void> {
   return withTemporaryDirectory(async (directory) => {
     const clock = new ManualClock();
@@ -52,12 +58,18 @@ export function withSite(
     const details = createDetails({ clock });
     const transfers = createBlobTransfers({ clock, log, random: () => 0 });
     let progress = createPassProgress({ onChange: () => undefined });
+    const guard = createRemovalGuard({ records: store.records, clock });
     let passes = 0;
     await body({
       store,
       parent,
       clock,
-      async pass({ mode = 'ReadWrite', rules: given = rules('plant/*'), drainOnly = false } = {}) {
+      async pass({
+        mode = 'ReadWrite',
+        rules: given = rules('plant/*'),
+        drainOnly = false,
+        confirmRemoval = false,
+      } = {}) {
         progress = createPassProgress({ onChange: () => undefined });
         details.beginPass(String(++passes));
         const { state } = await runPass({
@@ -75,6 +87,7 @@ export function withSite(
             details,
             progress,
           },
+          removal: { guard, limits: removal, confirmed: confirmRemoval },
           drainOnly,
           closes: undefined,
           stop: new AbortController().signal,

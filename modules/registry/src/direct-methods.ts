@@ -1,6 +1,6 @@
 import type { GarbageCollection } from './garbage-collection.ts';
 import { createCheck } from './settings/schema-problems.ts';
-import { flag, group, text, type Schema } from './settings/schema-words.ts';
+import { flag, group, text, wholeNumber, type Schema } from './settings/schema-words.ts';
 import type { Problem } from './settings/settings.ts';
 import type { Steering } from './steering.ts';
 import type { SyncEngine } from './sync/engine.ts';
@@ -9,7 +9,7 @@ import type { Json, JsonObject, MethodResult, Twin } from './twin/twin.ts';
 interface Payloads {
   readonly collectGarbage: { readonly dryRun: boolean };
   readonly deactivate: { readonly instanceId?: string };
-  readonly resync: object;
+  readonly resync: { readonly dryRun: boolean; readonly confirmRemoval: boolean; readonly timeoutSeconds: number };
   readonly status: object;
 }
 
@@ -17,14 +17,21 @@ interface Payloads {
 export const directMethods = {
   collectGarbage: group({ dryRun: flag('only counts', { default: false }) }),
   deactivate: group({ instanceId: text('only if this instance is meant') }),
-  resync: group({}),
+  resync: group({
+    dryRun: flag('only tells what would be done', { default: false }),
+    confirmRemoval: flag('removes what is gone from the parent, however much it is', { default: false }),
+    timeoutSeconds: wholeNumber('of a dry run, which then answers with what it knows by then', 5, {
+      maximum: 280,
+      default: 25,
+    }),
+  }),
   status: group({}),
 } as const satisfies Record<keyof Payloads, Schema>;
 
 export interface DirectMethodsOptions {
   readonly twin: Pick<Twin, 'onMethod'>;
   readonly instanceId: string;
-  readonly sync: Pick<SyncEngine, 'resync'>;
+  readonly sync: Pick<SyncEngine, 'preview' | 'resync'>;
   readonly garbage: Pick<GarbageCollection, 'collectNow'>;
   readonly steering: Pick<Steering, 'course' | 'deactivate'>;
   readonly report: () => JsonObject;
@@ -36,8 +43,14 @@ export function answerDirectMethods(options: DirectMethodsOptions): void {
 
   on('status', () => Promise.resolve(done(report())));
 
-  on('resync', async () => {
-    const { started } = await sync.resync();
+  on('resync', async ({ dryRun, confirmRemoval, timeoutSeconds }) => {
+    if (dryRun) {
+      const preview = await sync.preview({ timeoutMs: timeoutSeconds * 1000 });
+      return preview
+        ? done({ ...preview })
+        : notNow('there is no parent, nothing may be synced now, or a dry run is running');
+    }
+    const { started } = await sync.resync({ confirmRemoval });
     return started ? { status: 202, payload: { started } } : notNow('a pass is running, or nothing may be synced now');
   });
 

@@ -1,4 +1,4 @@
-import type { LogLevel, Mode, TransferBudget } from './settings.ts';
+import type { LogLevel, Mode, RemovalSettings, TransferBudget } from './settings.ts';
 
 /** The desired properties as written, once `schema.ts` has accepted them and filled in its defaults. */
 export interface DesiredProperties {
@@ -30,6 +30,7 @@ export interface DesiredProperties {
     readonly bytesPerSecond: number;
     readonly budgets: readonly TransferBudget[];
   };
+  readonly removal: RemovalSettings;
   readonly storage: { readonly quotaBytes: number };
   readonly logging: { readonly logLevel: LogLevel; readonly auditLogStatus: 'Enabled' | 'Disabled' };
   readonly garbageCollection: { readonly enabled: boolean; readonly schedule: string };

@@ -155,6 +155,17 @@ export const schema: Schema = group({
     },
     { default: {} },
   ),
+  removal: group(
+    {
+      maxPercent: wholeNumber(
+        'share of the tags held, in percent; what sync would remove within a day beyond it waits for a confirmation',
+        0,
+        { maximum: 100, default: 50 },
+      ),
+      freeTags: wholeNumber('so many tags a day go without confirmation, whatever their share', 0, { default: 20 }),
+    },
+    { default: {} },
+  ),
   storage: group(
     { quotaBytes: wholeNumber('bytes this registry may fill; 0: no limit', 0, { default: 0 }) },
     { default: {} },

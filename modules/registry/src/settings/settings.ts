@@ -13,6 +13,7 @@ export interface Settings {
   readonly activation: { readonly status: 'Active' | 'Inactive' };
   readonly onDemand: boolean;
   readonly transfer: TransferSettings;
+  readonly removal: RemovalSettings;
   readonly storage: { readonly quotaBytes: number };
   readonly logging: { readonly logLevel: LogLevel; readonly auditLogStatus: 'Enabled' | 'Disabled' };
   readonly garbageCollection: { readonly enabled: boolean; readonly schedule: string };
@@ -85,6 +86,13 @@ export interface ChildRegistry {
   readonly mode: Mode;
   readonly repositories: readonly RepositoryPattern[];
   readonly syncToken: { readonly name: string; readonly passwords: readonly TokenPassword[] };
+}
+
+/** What sync may remove within a day without being confirmed: both have to be exceeded before anything waits. */
+export interface RemovalSettings {
+  readonly freeTags: number;
+  /** Of the tags held. */
+  readonly maxPercent: number;
 }
 
 export interface TransferSettings {

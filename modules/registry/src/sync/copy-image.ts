@@ -32,7 +32,7 @@ export type CopyProgress = TransferProgress;
 
 export interface CopyOptions {
   readonly signal: AbortSignal;
-  readonly transfers: BlobTransfers;
+  readonly transfers: Pick<BlobTransfers, 'carry'> & { readonly rate: Pick<BlobTransfers['rate'], 'charge'> };
   readonly log: Log;
   readonly progress?: CopyProgress | undefined;
 }

@@ -21,6 +21,7 @@ export const detailTable = {
   REPOSITORY_FAILED: { type: 'Sync', effect: 'unhealthy', event: false },
   PUSH_INCOMPLETE: { type: 'Sync', effect: 'none', event: true },
   TAG_CONFLICT: { type: 'Sync', effect: 'none', event: true },
+  REMOVAL_HELD: { type: 'Sync', effect: 'none', event: false },
   SYNC_FAILED: { type: 'Sync', effect: 'unhealthy', event: false },
 } as const satisfies Record<string, { type: string; effect: 'offline' | 'unhealthy' | 'none'; event: boolean }>;
 

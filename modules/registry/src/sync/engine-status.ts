@@ -32,7 +32,10 @@ export function statusOf(view: EngineView): SyncStatus {
     ...(wanted?.parent && { parentEndpoint: wanted.parent.gatewayEndpoint }),
     trigger: memory.trigger,
     state,
-    inSync: state === 'Succeeded' && (!wanted?.parent || (outbox.pending === 0 && memory.wanted === wanted.syncKey)),
+    inSync:
+      state === 'Succeeded' &&
+      !details.some(({ code }) => code === 'REMOVAL_HELD') &&
+      (!wanted?.parent || (outbox.pending === 0 && memory.wanted === wanted.syncKey)),
     ...(memory.lastStart && { lastSyncStartTime: memory.lastStart }),
     ...(memory.lastEnd && { lastSyncEndTime: memory.lastEnd }),
     ...(memory.lastSuccess && { lastSuccessfulSyncEndTime: memory.lastSuccess }),

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { ChildReport, ParentRegistry } from '../parent/parent.ts';
 import { nextRun, windowAt } from '../settings/schedule.ts';
 import type { ParentSettings, Settings } from '../settings/settings.ts';
@@ -14,6 +15,8 @@ import { createNap } from './nap.ts';
 import { earlier, nextStep, releaseStep, type Step } from './next-step.ts';
 import { createParentActivation } from './parent-activation.ts';
 import { createParentLink } from './parent-link.ts';
+import { previewPass, type Preview } from './preview.ts';
+import { createRemovalGuard } from './removal-guard.ts';
 import { createRetry } from './retry.ts';
 import { createStepRunner } from './step-runner.ts';
 import { createSyncLedger } from './sync-ledger.ts';
@@ -38,8 +41,13 @@ export interface SyncEngine {
   apply(settings: Settings, options: { readonly active: boolean }): void;
   /** Something was put into the outbox: carries it up now if the window is open. */
   wake(): void;
-  /** An operator asks for a full pass, also outside a window; not started while one runs or none may run. */
-  resync(): Promise<{ readonly started: boolean }>;
+  /**
+   * An operator asks for a full pass, also outside a window; not started while one runs or none may run.
+   * `confirmRemoval`: it removes what is gone, however much that is.
+   */
+  resync(options?: { readonly confirmRemoval?: boolean }): Promise<{ readonly started: boolean }>;
+  /** What a pass would do now, looked up for as long as `timeoutMs`; undefined: none may run now, or one of these runs. */
+  preview(options: { readonly timeoutMs: number }): Promise<Preview | undefined>;
   status(): SyncStatus;
   /** For fetching on demand; undefined while there is no parent, or this registry is not active. */
   link(): Link | undefined;
@@ -56,14 +64,17 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const activation = createParentActivation({ records: store.records });
   const link = createParentLink({ connect, clock, log, random, onChange: askForPass, onRefused: askAgain, describe });
   const cursors = createCursorKeeper({ records: store.records, clock });
+  const guard = createRemovalGuard({ records: store.records, clock });
   const retry = createRetry({ clock, random });
-  const parts = { store, link, ledger, activation, cursors, transfers, details, retry, clock, log };
+  const parts = { store, link, ledger, activation, cursors, guard, transfers, details, retry, clock, log };
   const runner = createStepRunner({ ...parts, onStatus: notify, onProgress: notifySoon });
   const nap = createNap({ clock });
   let wanted: Wanted | undefined;
   let asked: SyncTrigger | undefined;
+  let confirmsRemoval = false;
   let woken = true;
   let next: Date | undefined;
+  let previewing: { readonly stop: AbortController; readonly ended: Promise<Preview> } | undefined;
   let closed = false;
   let noticeDue = false;
 
@@ -72,6 +83,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       await ledger.load();
       await activation.load();
       await cursors.load();
+      await guard.load();
     } catch (error) {
       log.error('What was known of earlier syncs cannot be read.', { error });
     }
@@ -124,8 +136,13 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
 
   async function run(step: Exclude<Step, { kind: 'wait' }>, what: Wanted): Promise<void> {
     woken = false;
-    if (step.kind === 'pass') asked = undefined;
-    const end = await runner.run(step, what);
+    // A confirmation holds for the pass that it asks for, and no other.
+    const confirmed = step.kind === 'pass' && step.trigger === 'ManualResync' && confirmsRemoval;
+    if (step.kind === 'pass') {
+      asked = undefined;
+      confirmsRemoval = false;
+    }
+    const end = await runner.run(step, what, { confirmsRemoval: confirmed });
     if (end.state !== 'Succeeded') woken = true;
     notify();
   }
@@ -194,11 +211,33 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
         (error: unknown) => log.warn('The outbox cannot be read.', { error }),
       );
     },
-    resync() {
+    resync({ confirmRemoval = false } = {}) {
       const started = wanted?.parent !== undefined && wanted.active && runner.running?.step.kind !== 'pass' && !closed;
-      if (started) asked = 'ManualResync';
+      if (started) {
+        asked = 'ManualResync';
+        confirmsRemoval = confirmRemoval;
+      }
       nap.kick();
       return Promise.resolve({ started });
+    },
+    async preview({ timeoutMs }) {
+      const [to, settings] = wanted?.active === true && !closed ? [wanted.parent, wanted.settings] : [];
+      const parent = to && link.openFor(to);
+      if (!parent || !settings || previewing) return undefined;
+      const [stop, answered] = [new AbortController(), new AbortController()];
+      setMaxListeners(0, stop.signal);
+      clock.wait(timeoutMs, answered.signal).then(
+        () => stop.abort(new Error('the time was over')),
+        () => undefined,
+      );
+      const ended = previewPass({ store, parent, settings, guard, signal: stop.signal, clock, log });
+      previewing = { stop, ended };
+      try {
+        return await ended;
+      } finally {
+        answered.abort();
+        previewing = undefined;
+      }
     },
     status,
     link() {
@@ -209,7 +248,9 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     async close() {
       closed = true;
       runner.stop(new Error('the sync engine is closing'));
+      previewing?.stop.abort(new Error('the sync engine is closing'));
       nap.kick();
+      await previewing?.ended.catch(() => undefined);
       await ended;
     },
   };

@@ -1,15 +1,31 @@
+import type { ImageSource } from '../oci/registry.ts';
 import type { Change, Store } from '../store/store.ts';
 import type { ParentRegistry } from '../parent/parent.ts';
 import type { Mode, RepositoryRule } from '../settings/settings.ts';
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
-import type { BlobTransfers } from './blob-transfers.ts';
+import type { CopyOptions } from './copy-image.ts';
 import type { Details } from './details.ts';
 import type { PassProgress } from './progress.ts';
+import type { Removals } from './removals.ts';
+
+/** What a pass needs of the store. */
+export type PassStore = Pick<
+  Store,
+  | keyof ImageSource
+  | 'replica'
+  | 'outbox'
+  | 'journal'
+  | 'describeRepositories'
+  | 'describeRepository'
+  | 'describeTags'
+  | 'describeTag'
+  | 'describeManifest'
+>;
 
 /** What the parts of one pass share. */
 export interface Pass {
-  readonly store: Store;
+  readonly store: PassStore;
   readonly parent: ParentRegistry;
   readonly mode: Mode;
   readonly rules: readonly RepositoryRule[];
@@ -20,9 +36,10 @@ export interface Pass {
   readonly signal: AbortSignal;
   readonly clock: Clock;
   readonly log: Log;
-  readonly transfers: BlobTransfers;
+  readonly transfers: CopyOptions['transfers'];
   readonly details: Details;
   readonly progress: PassProgress;
+  readonly removals: Removals;
   /**
    * Takes note of an error that concerns `repository` (undefined: the pass). Throws when the pass should end with it;
    * otherwise the rest goes on and the pass ends as Failed.

@@ -7,7 +7,7 @@ import type { RepositoryRule } from '../settings/settings.ts';
 import { copyImage } from './copy-image.ts';
 import { forEach } from './for-each.ts';
 import { pendingChanges, type Pass, type PendingChanges } from './pass.ts';
-import { manifestsFrom, noteFailure, pullTag, removeTag } from './pull.ts';
+import { manifestsFrom, noteFailure, pullTag } from './pull.ts';
 
 /** What the messages name in one repository, each thing once. */
 interface Named {
@@ -24,32 +24,46 @@ interface Named {
 export async function pullChanges(pass: Pass, messages: readonly ParentMessage[]): Promise<void> {
   if (pass.progress.repositories.length === 0) await showWhatIsHere(pass);
   const pending = await pendingChanges(pass.store.outbox.read());
-  await forEach(
-    inRuleOrder(namedIn(messages, pass.rules), pass.rules),
-    pass.concurrency,
-    async ([repository, named]) => {
-      const row = pass.progress.repository(repository);
-      let failures = 0;
-      const attempt = async (action: () => Promise<unknown>): Promise<void> => {
-        try {
-          await action();
-        } catch (error) {
-          failures += 1;
-          await noteFailure(pass, row, repository, error);
-        }
-      };
-      await attempt(() => addTagsOfDeleted(pass, repository, named));
-      await forEach(named.tags, pass.concurrency, (tag) =>
-        attempt(() => pullNamedTag(pass, pending, repository, named.rule, tag)),
-      );
-      // After the tags, which bring their referrers along.
-      for (const digest of named.pushed)
-        await attempt(() => pullReferrer(pass, pending, repository, named.rule, digest));
-      for (const digest of named.deleted) await attempt(() => removeReferrer(pass, pending, repository, digest));
+  const named = inRuleOrder(namedIn(messages, pass.rules), pass.rules).map(([repository, what]) =>
+    beginRepository(pass, repository, what),
+  );
+  await forEach(named, pass.concurrency, async ({ repository, what, attempt }) => {
+    await attempt(() => addTagsOfDeleted(pass, repository, what));
+    await forEach(what.tags, pass.concurrency, (tag) =>
+      attempt(() => pullNamedTag(pass, pending, repository, what.rule, tag)),
+    );
+    // After the tags, which bring their referrers along.
+    for (const digest of what.pushed) await attempt(() => pullReferrer(pass, pending, repository, what.rule, digest));
+  });
+  await pass.removals.carryOut();
+  for (const { repository, what, attempt, end } of named) {
+    // An image that stays keeps its signatures.
+    const gone = pass.removals.held ? [] : what.deleted;
+    for (const digest of gone) await attempt(() => removeReferrer(pass, pending, repository, digest));
+    await end();
+  }
+}
+
+function beginRepository(pass: Pass, repository: RepositoryName, what: Named) {
+  const row = pass.progress.repository(repository);
+  let failures = 0;
+  return {
+    repository,
+    what,
+    /** Does it; a failure is noted, and what comes after it goes on. */
+    attempt: async (action: () => Promise<unknown>): Promise<void> => {
+      try {
+        await action();
+      } catch (error) {
+        failures += 1;
+        await noteFailure(pass, row, repository, error);
+      }
+    },
+    end: async (): Promise<void> => {
       row.count((await pass.store.describeRepository(repository))?.tags ?? 0, failures);
       row.end();
     },
-  );
+  };
 }
 
 /** After a restart: what earlier passes brought is in sync, and an operator wants to see it. */
@@ -104,7 +118,8 @@ async function pullNamedTag(
     pass.details.forget('PARENT_REPOSITORY_EMPTY', repository);
     if (wantsTag(rule, tag)) await pullTag(pass, pending, repository, rule, { tag, digest });
   } else if (pass.mode === 'ReadOnly' && !pending.hasTag(repository, tag)) {
-    await removeTag(pass, repository, tag);
+    const local = await pass.store.describeTag(repository, tag);
+    if (local) pass.removals.tag(repository, tag, local.digest);
   }
 }
 

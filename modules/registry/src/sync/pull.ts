@@ -5,14 +5,13 @@ import type { ImageSource, TagEntry } from '../oci/registry.ts';
 import { ruleFor, wantsTag } from '../settings/repository-rules.ts';
 import type { RepositoryRule } from '../settings/settings.ts';
 import type { TagRecord } from '../store/descriptions.ts';
-import type { Store } from '../store/store.ts';
 import { copyImage } from './copy-image.ts';
 import { forEach } from './for-each.ts';
-import { pendingChanges, type Pass, type PendingChanges } from './pass.ts';
+import { pendingChanges, type Pass, type PassStore, type PendingChanges } from './pass.ts';
 import { decideTag, planRepositories } from './plan.ts';
 import type { RepositoryRow } from './progress.ts';
 
-/** Brings down what the rules ask for; then, on a ReadOnly registry, takes out what no rule names any more. */
+/** Brings down what the rules ask for; then, on a ReadOnly registry, takes out what is gone or no longer named. */
 export async function pull(pass: Pass): Promise<void> {
   const { store, parent, rules, signal, concurrency } = pass;
   const pending = await pendingChanges(store.outbox.read());
@@ -24,7 +23,8 @@ export async function pull(pass: Pass): Promise<void> {
     signal.throwIfAborted();
     await pass.failed(error);
   }
-  if (pass.mode === 'ReadOnly') await removeDelisted(pass, pending);
+  if (pass.mode === 'ReadOnly') await findDelisted(pass, pending);
+  await pass.removals.carryOut();
 }
 
 async function pullRepository(
@@ -48,7 +48,7 @@ async function pullRepository(
         await noteFailure(pass, row, repository, error);
       }
     });
-    if (pass.mode === 'ReadOnly') await removeGoneTags(pass, pending, repository, onParent);
+    if (pass.mode === 'ReadOnly') await findGoneTags(pass, pending, repository, onParent);
   } catch (error) {
     await noteFailure(pass, row, repository, error);
   }
@@ -101,7 +101,7 @@ export async function pullTag(
 
 /** What a client did since the pass began wins, a push and a removal alike; the next pass compares again. */
 async function isUntouched(
-  store: Store,
+  store: PassStore,
   repository: RepositoryName,
   tag: Tag,
   digest: Digest,
@@ -147,37 +147,31 @@ export function manifestsFrom(store: ImageSource, parent: ImageSource): ImageSou
  * A tag goes only when a complete listing lacks it and the parent, asked for it by name, does not have it either.
  * A listing without any tag removes nothing: a parent that lost its data must not empty its sites.
  */
-async function removeGoneTags(
+async function findGoneTags(
   pass: Pass,
   pending: PendingChanges,
   repository: RepositoryName,
   onParent: ReadonlySet<Tag>,
 ): Promise<void> {
-  const { store, parent, signal, details } = pass;
+  const { store, parent, signal, details, removals } = pass;
   if (onParent.size === 0) {
     const text = `the parent shows no tag in ${repository}; what is held of it stays`;
     details.report('PARENT_REPOSITORY_EMPTY', repository, text);
     return;
   }
-  for await (const { tag } of store.listTags(repository, { signal })) {
+  for await (const { tag, digest } of store.describeTags(repository, { signal })) {
     if (onParent.has(tag) || pending.hasTag(repository, tag)) continue;
     if ((await parent.resolveTag(repository, tag, { signal })) !== undefined) continue;
-    await removeTag(pass, repository, tag);
+    removals.tag(repository, tag, digest);
   }
 }
 
-export async function removeTag({ store, log }: Pass, repository: RepositoryName, tag: Tag): Promise<void> {
-  if (!(await store.replica.deleteTag(repository, tag))) return;
-  log.info('A tag is gone from the parent and was removed.', { repository, tag });
-}
-
 /** No rule at all is taken for a mistake, not for a wish to lose everything. */
-async function removeDelisted(pass: Pass, pending: PendingChanges): Promise<void> {
-  const { store, rules, signal, log } = pass;
+async function findDelisted(pass: Pass, pending: PendingChanges): Promise<void> {
+  const { store, rules, signal, removals } = pass;
   if (rules.length === 0) return;
-  for await (const repository of store.listRepositories({ signal })) {
-    if (ruleFor(rules, repository) || pending.repositories.has(repository)) continue;
-    await store.deleteRepository(repository);
-    log.info('A repository is no longer listed and was removed.', { repository });
+  for await (const { name, tags, manifests } of store.describeRepositories({ signal })) {
+    if (manifests === 0 || ruleFor(rules, name) || pending.repositories.has(name)) continue;
+    removals.repository(name, tags);
   }
 }

@@ -2,6 +2,8 @@ import { setMaxListeners } from 'node:events';
 import { RegistryError } from '../errors.ts';
 import { failureOf } from './failure.ts';
 import type { Pass } from './pass.ts';
+import type { Store } from '../store/store.ts';
+import { createRemovals, type RemovalLimits } from './removals.ts';
 import { syncPass, type PassFeed, type PassReach, type SyncPassOptions } from './sync-pass.ts';
 import { waitUntil } from './wait-until.ts';
 
@@ -15,7 +17,8 @@ export interface PassEnd {
 }
 
 export interface RunPassOptions {
-  readonly parts: Omit<Pass, 'signal' | 'failed'>;
+  readonly parts: Omit<Pass, 'signal' | 'failed' | 'removals'> & { readonly store: Store };
+  readonly removal: RemovalLimits;
   readonly drainOnly: boolean;
   /** The pass is cut here. */
   readonly closes: Date | undefined;
@@ -29,7 +32,7 @@ class WindowClosed extends Error {}
 
 /** Runs one pass to its end, whatever that is: never rejects, and leaves nothing running. */
 export async function runPass(options: RunPassOptions): Promise<PassEnd> {
-  const { parts, drainOnly, closes, stop, onParentAnswered, activate, feed } = options;
+  const { parts, removal, drainOnly, closes, stop, onParentAnswered, activate, feed } = options;
   const { parent, clock, details, log } = parts;
   const ending = new AbortController();
   const signal = AbortSignal.any([stop, ending.signal]);
@@ -37,6 +40,7 @@ export async function runPass(options: RunPassOptions): Promise<PassEnd> {
   setMaxListeners(0, signal);
   const watching = new AbortController();
   const watch = closes && closeAt(closes);
+  const removals = createRemovals({ ...parts, ...removal });
   let failures = 0;
   let retryAfterMs = 0;
   let asking: Promise<boolean> | undefined;
@@ -95,8 +99,14 @@ export async function runPass(options: RunPassOptions): Promise<PassEnd> {
   let reach: PassReach | undefined;
   try {
     const passOptions = { drainOnly, onParentAnswered, feed, ...(activate && { activate }) };
-    reach = await syncPass({ ...parts, signal, failed }, passOptions);
+    reach = await syncPass({ ...parts, signal, failed, removals }, passOptions);
     state = failures > 0 ? 'Failed' : 'Succeeded';
+  } catch (error) {
+    state = endedBy(error);
+  }
+  try {
+    // What a pass that ended early had found to be gone may make the room that it lacked.
+    if (!stop.aborted) await removals.carryOut();
   } catch (error) {
     state = endedBy(error);
   }

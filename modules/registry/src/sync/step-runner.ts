@@ -12,6 +12,7 @@ import type { Step } from './next-step.ts';
 import type { ParentActivation } from './parent-activation.ts';
 import type { ParentLink } from './parent-link.ts';
 import { createPassProgress, type PassProgress } from './progress.ts';
+import type { RemovalGuard } from './removal-guard.ts';
 import type { Retry } from './retry.ts';
 import { runPass, type PassEnd } from './run-pass.ts';
 import type { SyncLedger } from './sync-ledger.ts';
@@ -25,6 +26,7 @@ export interface StepRunnerOptions {
   readonly ledger: SyncLedger;
   readonly activation: ParentActivation;
   readonly cursors: CursorKeeper;
+  readonly guard: RemovalGuard;
   readonly transfers: BlobTransfers;
   readonly details: Details;
   readonly retry: Retry;
@@ -41,18 +43,35 @@ export interface StepRunner {
   /** Of the current pass or the last one. */
   readonly progress: PassProgress;
   /** Never rejects. */
-  run(step: Work, wanted: Wanted): Promise<PassEnd>;
+  run(step: Work, wanted: Wanted, options?: { readonly confirmsRemoval?: boolean }): Promise<PassEnd>;
   stop(reason: Error): void;
 }
 
 export function createStepRunner(options: StepRunnerOptions): StepRunner {
-  const { store, link, ledger, activation, cursors, transfers, details, retry, clock, log, onStatus, onProgress } =
-    options;
+  const {
+    store,
+    link,
+    ledger,
+    activation,
+    cursors,
+    guard,
+    transfers,
+    details,
+    retry,
+    clock,
+    log,
+    onStatus,
+    onProgress,
+  } = options;
   let progress = createPassProgress({ onChange: onProgress });
   let running: { readonly step: Work; readonly stop: AbortController; parentAnswered: boolean } | undefined;
   let stateBefore: SyncStatus['state'] | undefined;
 
-  async function runStep(work: NonNullable<typeof running>, wanted: Wanted): Promise<PassEnd> {
+  async function runStep(
+    work: NonNullable<typeof running>,
+    wanted: Wanted,
+    confirmsRemoval: boolean,
+  ): Promise<PassEnd> {
     const { step, stop } = work;
     const { settings, parent: to, syncKey } = wanted;
     if (!to) return { state: 'Pending', retryAfterMs: 0 };
@@ -85,6 +104,11 @@ export function createStepRunner(options: StepRunnerOptions): StepRunner {
         transfers,
         details,
         progress,
+      },
+      removal: {
+        guard,
+        limits: settings.removal,
+        confirmed: confirmsRemoval,
       },
       drainOnly: step.kind === 'drain',
       closes: step.closes,
@@ -141,12 +165,12 @@ export function createStepRunner(options: StepRunnerOptions): StepRunner {
     get progress() {
       return progress;
     },
-    async run(step, wanted) {
+    async run(step, wanted, { confirmsRemoval = false } = {}) {
       const work = { step, stop: new AbortController(), parentAnswered: false };
       running = work;
       let end: PassEnd;
       try {
-        end = await runStep(work, wanted);
+        end = await runStep(work, wanted, confirmsRemoval);
       } catch (error) {
         log.error('A sync pass could not be run.', { error });
         details.report('SYNC_FAILED', '', error instanceof Error ? error.message : String(error));

@@ -53,5 +53,6 @@ export async function syncPass(pass: Pass, options: SyncPassOptions): Promise<Pa
     await pull(news ? { ...pass, thorough: true } : pass);
   }
   await store.journal.expire(new Date(clock.now().getTime() - pass.messageTtlMs));
-  return { saw: news?.messages ? 'changes' : 'everything', cursor: news?.cursor };
+  // What is held has to be found again by the next pass, also after a restart.
+  return { saw: news?.messages ? 'changes' : 'everything', cursor: pass.removals.held ? undefined : news?.cursor };
 }
