@@ -66,11 +66,12 @@ describe('createSyncEngine()', () => {
   let parent: MemoryRegistry;
   let connected: MemoryRegistry[];
   let engine: SyncEngine;
+  let carries = true;
   let statuses: SyncStatus[];
   let watchers: (() => void)[];
 
   async function start(): Promise<void> {
-    store = await openStore({ directory, clock, log: new RecordingLog(), carries: () => true });
+    store = await openStore({ directory, clock, log: new RecordingLog(), carries: () => carries });
     statuses = [];
     watchers = [];
     engine = createSyncEngine({
@@ -381,6 +382,21 @@ describe('createSyncEngine()', () => {
     expect(parent.calls).to.deep.equal([]);
     await clock.advance(3 * hourMs);
     await when((status) => status.inSync);
+    expect(await parent.resolveTag(hello, v2)).to.equal(two.manifest.digest);
+  });
+
+  it('carries up what was pushed while it had no parent, over a restart, also to a parent it knows', async () => {
+    await pushImage(parent, hello, one, v1);
+    engine.apply(settings(), { active: true });
+    await resting('Succeeded');
+    engine.apply({ ...settings(), parent: undefined }, { active: true });
+    carries = false;
+    await pushImage(store.local, hello, two, v2);
+    await stop();
+    carries = true;
+    await start();
+    engine.apply(settings(), { active: true });
+    await when(({ inSync }) => inSync);
     expect(await parent.resolveTag(hello, v2)).to.equal(two.manifest.digest);
   });
 

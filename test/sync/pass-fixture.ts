@@ -17,6 +17,8 @@ import { MemoryRegistry } from './memory-registry.ts';
 export interface SiteOptions {
   readonly reserveBytes?: number;
   readonly removal?: RemovalSettings;
+  /** Whether pushes go into the outbox; by default they do. */
+  readonly carries?: () => boolean;
 }
 
 /** A real store below a parent in memory, and passes between them. */

@@ -92,12 +92,23 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
         details.clear();
         activation.doubt();
       }
+      if (wanted && !wanted.parent) await detach();
       const step = chooseStep();
       next = step?.kind === 'wait' ? step.until : scheduledNext();
       if (wanted && step && step.kind !== 'wait') await run(step, wanted);
       else await nap.until(earlier(listen(), step?.kind === 'wait' ? step.until : undefined), notify);
     }
     await link.close();
+  }
+
+  /** What is pushed without a parent is in no outbox: the next pass with one compares everything. */
+  async function detach(): Promise<void> {
+    try {
+      await ledger.detach();
+      await cursors.forget();
+    } catch (error) {
+      log.error('That there is no parent could not be written down.', { error });
+    }
   }
 
   function chooseStep(): Step | undefined {

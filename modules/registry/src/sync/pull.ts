@@ -100,7 +100,7 @@ export async function pullTag(
 }
 
 /** What a client did since the pass began wins, a push and a removal alike; the next pass compares again. */
-async function isUntouched(
+export async function isUntouched(
   store: PassStore,
   repository: RepositoryName,
   tag: Tag,

@@ -12,6 +12,8 @@ export interface SyncLedger {
   /** A pass begins, for what `syncKey` stands for. */
   begin(trigger: SyncTrigger, syncKey: string): Promise<void>;
   end(state: PassEnd['state']): Promise<void>;
+  /** There is no parent now: what was in sync with one may not be any more. */
+  detach(): Promise<void>;
   countOutbox(): Promise<void>;
 }
 
@@ -46,6 +48,11 @@ export function createSyncLedger(options: {
     async end(state) {
       const now = clock.now();
       memory = { ...memory, state, lastEnd: now, lastSuccess: state === 'Succeeded' ? now : memory.lastSuccess };
+      await saveMemory(store.records, memory);
+    },
+    async detach() {
+      if (memory.wanted === undefined) return;
+      memory = { ...memory, wanted: undefined };
       await saveMemory(store.records, memory);
     },
     countOutbox,

@@ -1,4 +1,5 @@
 import type { FeedCursor } from '../parent/parent.ts';
+import { carryMissing } from './carry-missing.ts';
 import { drainOutbox } from './drain-outbox.ts';
 import type { Pass } from './pass.ts';
 import { pullChanges } from './pull-changes.ts';
@@ -50,6 +51,7 @@ export async function syncPass(pass: Pass, options: SyncPassOptions): Promise<Pa
     await pullChanges(pass, news.messages);
   } else {
     pass.progress.startOver();
+    if (pass.mode === 'ReadWrite') await carryMissing(pass);
     await pull(news ? { ...pass, thorough: true } : pass);
   }
   await store.journal.expire(new Date(clock.now().getTime() - pass.messageTtlMs));
