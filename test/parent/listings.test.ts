@@ -110,8 +110,22 @@ describe('listTags()', () => {
     });
   });
 
+  it('asks ACR alone for a repository that it does not know', async () => {
+    const script: Script = ({ url }, response) => {
+      if (url.pathname.startsWith('/acr/v1/plant/hello/')) answerJson(response, { tags: [{ name: 'a', digest }] });
+      else answerError(response, 404, 'NAME_UNKNOWN');
+    };
+    await withParent(script, async ({ parent, lines }) => {
+      await all(parent.listTags(plant));
+      lines.length = 0;
+      expect(await all(parent.listTags(repository('plant/other')))).to.deep.equal([]);
+      expect(lines).to.deep.equal(['GET /acr/v1/plant/other/_tags?n=1000']);
+    });
+  });
+
   for (const [what, answer] of [
     ['a 404', (_, response) => response.writeHead(404).end('404 page not found')],
+    ['a 404 in the words of OCI', (_, response) => answerError(response, 404, 'UNSUPPORTED')],
     ['a web page', (_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<html>')],
     ['a refusal', (_, response) => response.writeHead(403).end()],
   ] as [string, Script][]) {

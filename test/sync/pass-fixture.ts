@@ -1,5 +1,6 @@
 import { MemoryLevel } from 'memory-level';
 import { parseRepositoryPattern } from '../../modules/registry/src/oci/pattern.ts';
+import type { ParentRegistry } from '../../modules/registry/src/parent/parent.ts';
 import type { RemovalSettings, RepositoryRule } from '../../modules/registry/src/settings/settings.ts';
 import { openStore } from '../../modules/registry/src/store/open-store.ts';
 import type { Store } from '../../modules/registry/src/store/store.ts';
@@ -17,6 +18,8 @@ import { MemoryRegistry } from './memory-registry.ts';
 export interface SiteOptions {
   readonly reserveBytes?: number;
   readonly removal?: RemovalSettings;
+  /** The parent of the passes, in place of the one in memory. */
+  readonly connect?: (options: { readonly clock: ManualClock; readonly log: RecordingLog }) => ParentRegistry;
   /** Whether pushes go into the outbox; by default they do. */
   readonly carries?: () => boolean;
 }
@@ -27,7 +30,7 @@ export interface Site {
   readonly parent: MemoryRegistry;
   readonly clock: ManualClock;
   readonly pass: (
-    options?: Partial<Pick<Pass, 'mode' | 'rules'>> & { drainOnly?: boolean; confirmRemoval?: boolean },
+    options?: Partial<Pick<Pass, 'mode' | 'rules' | 'thorough'>> & { drainOnly?: boolean; confirmRemoval?: boolean },
   ) => Promise<PassEnd['state']>;
   /** Their codes. */
   readonly details: () => string[];
@@ -43,7 +46,7 @@ export function rules(...names: string[]): RepositoryRule[] {
 
 export function withSite(
   body: (site: Site) => Promise<void>,
-  { removal = { freeTags: 20, maxPercent: 50 }, ...storeOptions }: SiteOptions = {},
+  { removal = { freeTags: 20, maxPercent: 50 }, connect, ...storeOptions }: SiteOptions = {},
 ): Promise<void> {
   return withTemporaryDirectory(async (directory) => {
     const clock = new ManualClock();
@@ -57,6 +60,7 @@ export function withSite(
       ...storeOptions,
     });
     const parent = new MemoryRegistry();
+    const connected = connect?.({ clock, log }) ?? parent;
     const details = createDetails({ clock });
     const transfers = createBlobTransfers({ clock, log, random: () => 0 });
     let progress = createPassProgress({ onChange: () => undefined });
@@ -71,18 +75,19 @@ export function withSite(
         rules: given = rules('plant/*'),
         drainOnly = false,
         confirmRemoval = false,
+        thorough = false,
       } = {}) {
         progress = createPassProgress({ onChange: () => undefined });
         details.beginPass(String(++passes));
         const { state } = await runPass({
           parts: {
             store,
-            parent,
+            parent: connected,
             mode,
             rules: given,
             messageTtlMs: 1000,
             concurrency: 2,
-            thorough: false,
+            thorough,
             clock,
             log,
             transfers,
@@ -108,6 +113,7 @@ export function withSite(
         ),
       pending: async () => (await store.outbox.pending()).count,
     });
+    await connected.close();
     await store.close();
   });
 }

@@ -47,7 +47,7 @@ export function createListings(options: {
     try {
       for await (const page of tagDigests.missing ? [] : acrPages(repository, signal)) {
         told = true;
-        yield* ordered(arrayIn(page, 'tags'), parseEntry);
+        if (page.status !== 404) yield* ordered(arrayIn(page, 'tags'), parseEntry);
       }
     } catch (error) {
       if (told || !(error instanceof ParentError) || ![401, 403].includes(error.status ?? 0)) throw error;
@@ -62,16 +62,18 @@ export function createListings(options: {
     }
   }
 
-  /** Nothing where the API, or the repository, is not there. */
+  /** Nothing where the API is not there; where the repository is not there, the 404 that says so. */
   async function* acrPages(repository: RepositoryName, signal: AbortSignal | undefined): AsyncGenerator<Answer> {
     const to = `/acr/v1/${repository}/_tags?n=${pageSize}`;
     const question = { method: 'GET', to, access: tagsAccess(repository), understands: [200, 404], signal } as const;
     for await (const page of readPages(sender, question)) {
       // A web server that answers every path with its own page is no ACR either.
-      const isAcr = page.status === 200 ? isJson(page) : ociErrors(page.body).length > 0;
+      const isAcr =
+        page.status === 200 ? isJson(page) : ociErrors(page.body).some(({ code }) => code === 'NAME_UNKNOWN');
       if (!isAcr) tagDigests.markMissing();
-      if (!isAcr || page.status === 404) return;
-      yield page;
+      else if (page.status === 200) tagDigests.markFound();
+      // Another kind of registry may know no such path in OCI's own words.
+      if (tagDigests.found) yield page;
     }
   }
 

@@ -34,7 +34,10 @@ async function carry(
   const { tag, digest } = record;
   if (pending.hasTag(repository, tag)) return;
   const before = await parent.resolveTag(repository, tag, { signal });
-  if (before !== undefined && before !== digest) { reportConflict(pass, repository, tag, digest, before); return; }
+  if (before !== undefined && before !== digest) {
+    reportConflict(pass, repository, tag, digest, before);
+    return;
+  }
   const manifest = await store.findManifest(repository, digest);
   if (!manifest) return;
   if (before === undefined) {

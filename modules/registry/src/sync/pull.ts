@@ -87,6 +87,7 @@ export async function pullTag(
       repository,
       reference: digest,
       platforms: rule.platforms,
+      referrers: decision === 'copy' || pass.thorough || (local !== undefined && isFresh(local, pass.clock.now())),
       childReferrers: decision === 'copy' || pass.thorough,
       ...(decision === 'copy' && { tag, mayTag: () => isUntouched(store, repository, tag, digest, local) }),
     },
@@ -97,6 +98,13 @@ export async function pullTag(
       message: `the parent lists ${tag} as ${digest} but does not have it`,
     });
   }
+}
+
+/** An image is signed soon after it was pushed, or late: one question a tag and pass would be for nothing then. */
+export const freshForMs = 3_600_000;
+
+function isFresh({ updated }: TagRecord, now: Date): boolean {
+  return Math.abs(now.getTime() - updated.getTime()) < freshForMs;
 }
 
 /** What a client did since the pass began wins, a push and a removal alike; the next pass compares again. */

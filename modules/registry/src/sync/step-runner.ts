@@ -47,6 +47,15 @@ export interface StepRunner {
   stop(reason: Error): void;
 }
 
+/** Signatures that come late, at a parent that tells of no changes, are here within six hours. */
+const thoroughEveryMs = 6 * 3_600_000;
+
+/** A time that lies ahead comes from a clock that was wrong, and does not count. */
+function isThoroughDue(last: Date | undefined, now: Date): boolean {
+  const ageMs = now.getTime() - (last?.getTime() ?? Number.NEGATIVE_INFINITY);
+  return ageMs < 0 || ageMs >= thoroughEveryMs;
+}
+
 export function createStepRunner(options: StepRunnerOptions): StepRunner {
   const {
     store,
@@ -64,7 +73,8 @@ export function createStepRunner(options: StepRunnerOptions): StepRunner {
     onProgress,
   } = options;
   let progress = createPassProgress({ onChange: onProgress });
-  let running: { readonly step: Work; readonly stop: AbortController; parentAnswered: boolean } | undefined;
+  let running:
+    { readonly step: Work; readonly stop: AbortController; parentAnswered: boolean; wasThorough: boolean } | undefined;
   let stateBefore: SyncStatus['state'] | undefined;
 
   async function runStep(
@@ -90,6 +100,7 @@ export function createStepRunner(options: StepRunnerOptions): StepRunner {
       await ledger.begin(step.trigger, syncKey);
     }
     onStatus();
+    const thorough = ledger.memory.trigger !== 'Scheduled' || isThoroughDue(ledger.memory.lastThorough, clock.now());
     const end = await runPass({
       parts: {
         store,
@@ -98,7 +109,7 @@ export function createStepRunner(options: StepRunnerOptions): StepRunner {
         rules: settings.repositories,
         messageTtlMs: to.syncProperties.messageTtlMs,
         concurrency: settings.transfer.concurrency,
-        thorough: ledger.memory.trigger !== 'Scheduled',
+        thorough,
         clock,
         log,
         transfers,
@@ -129,6 +140,7 @@ export function createStepRunner(options: StepRunnerOptions): StepRunner {
     });
     const { cursor, saw } = end.reach ?? {};
     if (end.state === 'Succeeded' && cursor) await cursors.save(wanted, cursor, { compared: saw === 'everything' });
+    work.wasThorough = saw === 'everything' && (thorough || activation.isThere);
     return end;
   }
 
@@ -143,11 +155,11 @@ export function createStepRunner(options: StepRunnerOptions): StepRunner {
     }
   }
 
-  async function writeDown({ kind }: Work, { state }: PassEnd): Promise<void> {
+  async function writeDown({ step: { kind }, wasThorough }: NonNullable<typeof running>, { state }: PassEnd) {
     try {
       await ledger.countOutbox();
       if (kind !== 'pass') return;
-      await ledger.end(state);
+      await ledger.end(state, { thorough: wasThorough });
       const { blobsDone, bytesDone } = progress;
       const news = state !== stateBefore || blobsDone > 0;
       const { trigger } = ledger.memory;
@@ -166,7 +178,7 @@ export function createStepRunner(options: StepRunnerOptions): StepRunner {
       return progress;
     },
     async run(step, wanted, { confirmsRemoval = false } = {}) {
-      const work = { step, stop: new AbortController(), parentAnswered: false };
+      const work = { step, stop: new AbortController(), parentAnswered: false, wasThorough: false };
       running = work;
       let end: PassEnd;
       try {
@@ -179,7 +191,7 @@ export function createStepRunner(options: StepRunnerOptions): StepRunner {
       // First, so that settings that come while it is written down still end the pause.
       retry.note(end);
       if (end.state === 'Failed') activation.doubt();
-      await writeDown(step, end);
+      await writeDown(work, end);
       running = undefined;
       return end;
     },

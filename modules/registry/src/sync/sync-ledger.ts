@@ -11,7 +11,8 @@ export interface SyncLedger {
   load(): Promise<void>;
   /** A pass begins, for what `syncKey` stands for. */
   begin(trigger: SyncTrigger, syncKey: string): Promise<void>;
-  end(state: PassEnd['state']): Promise<void>;
+  /** `thorough`: it looked for referrers of everything. */
+  end(state: PassEnd['state'], options: { readonly thorough: boolean }): Promise<void>;
   /** There is no parent now: what was in sync with one may not be any more. */
   detach(): Promise<void>;
   countOutbox(): Promise<void>;
@@ -45,9 +46,10 @@ export function createSyncLedger(options: {
       memory = { ...memory, trigger, state: 'Syncing', lastStart: clock.now(), wanted };
       await saveMemory(store.records, memory);
     },
-    async end(state) {
+    async end(state, { thorough }) {
       const now = clock.now();
-      memory = { ...memory, state, lastEnd: now, lastSuccess: state === 'Succeeded' ? now : memory.lastSuccess };
+      memory = { ...memory, state, lastEnd: now };
+      if (state === 'Succeeded') memory = { ...memory, lastSuccess: now, ...(thorough && { lastThorough: now }) };
       await saveMemory(store.records, memory);
     },
     async detach() {

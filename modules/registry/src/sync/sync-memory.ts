@@ -9,6 +9,8 @@ export interface SyncMemory {
   readonly lastStart: Date | undefined;
   readonly lastEnd: Date | undefined;
   readonly lastSuccess: Date | undefined;
+  /** The last success of a pass that looked for referrers of everything. */
+  readonly lastThorough: Date | undefined;
   /** What was to be synced at that time; another value now means a pass is due. */
   readonly wanted: string | undefined;
 }
@@ -19,6 +21,7 @@ export const emptyMemory: SyncMemory = {
   lastStart: undefined,
   lastEnd: undefined,
   lastSuccess: undefined,
+  lastThorough: undefined,
   wanted: undefined,
 };
 
@@ -43,6 +46,7 @@ export async function loadMemory(records: Records): Promise<SyncMemory> {
     lastStart: dateOf(fields['lastStart']),
     lastEnd: dateOf(fields['lastEnd']),
     lastSuccess: dateOf(fields['lastSuccess']),
+    lastThorough: dateOf(fields['lastThorough']),
     wanted: typeof fields['wanted'] === 'string' ? fields['wanted'] : undefined,
   };
 }
@@ -53,6 +57,7 @@ export async function saveMemory(records: Records, memory: SyncMemory): Promise<
     lastStart: memory.lastStart?.toISOString(),
     lastEnd: memory.lastEnd?.toISOString(),
     lastSuccess: memory.lastSuccess?.toISOString(),
+    lastThorough: memory.lastThorough?.toISOString(),
   });
 }
 
