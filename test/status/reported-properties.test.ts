@@ -39,7 +39,9 @@ describe('reportedProperties()', () => {
         bytesTotal: 4000,
         repositoriesTotal: 1,
         repositoriesInSync: 1,
-        repositories: [{ name: 'plant/hello', state: 'InSync', tagsInSync: 2, tagsTotal: 2 }],
+        repositories: [
+          { name: 'plant/hello', state: 'InSync', tagsInSync: 2, tagsTotal: 2, bytesDone: 40, bytesTotal: 400 },
+        ],
       },
       transfer: { bytesPerSecond: 0 },
       outbox: { pending: 0 },

@@ -17,7 +17,9 @@ export function syncStatus(changes: Partial<SyncStatus> = {}): SyncStatus {
     blobsTotal: 4,
     bytesDone: 4000,
     bytesTotal: 4000,
-    repositories: [{ name: 'plant/hello', state: 'InSync', tagsInSync: 2, tagsTotal: 2 }],
+    repositories: [
+      { name: 'plant/hello', state: 'InSync', tagsInSync: 2, tagsTotal: 2, bytesDone: 40, bytesTotal: 400 },
+    ],
     outbox: { pending: 0 },
     details: [],
     ...changes,

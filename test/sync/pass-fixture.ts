@@ -36,6 +36,8 @@ export interface Site {
   readonly details: () => string[];
   /** `state tagsInSync/tagsTotal` by repository. */
   readonly rows: () => Record<string, string>;
+  /** `[bytesDone, bytesTotal]` by repository, where anything crossed the link. */
+  readonly bytes: () => Record<string, readonly [number, number]>;
   /** Entries in the outbox. */
   readonly pending: () => Promise<number>;
 }
@@ -110,6 +112,12 @@ export function withSite(
             name,
             `${state} ${tagsInSync}/${tagsTotal}`,
           ]),
+        ),
+      bytes: () =>
+        Object.fromEntries(
+          progress.repositories
+            .filter(({ bytesTotal }) => bytesTotal !== undefined)
+            .map(({ name, bytesDone = 0, bytesTotal = 0 }) => [name, [bytesDone, bytesTotal]]),
         ),
       pending: async () => (await store.outbox.pending()).count,
     });

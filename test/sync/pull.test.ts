@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { expect } from 'chai';
+import { digestOf } from '../../modules/registry/src/oci/digest.ts';
 import { ParentError } from '../../modules/registry/src/parent/parent.ts';
 import { pushImage, sampleImage } from '../helpers/images.ts';
 import { repository, tag } from '../helpers/names.ts';
@@ -36,6 +37,33 @@ describe('pull()', () => {
         'listTags',
         'listReferrers',
       ]);
+    }));
+
+  it('fetches a blob once, whatever needs it at the same time and later, and links it everywhere', () =>
+    withSite(async ({ parent, store, pass, bytes }) => {
+      const shared = Buffer.alloc(100_000, 'shared');
+      const images = ['a', 'b', 'c'].map((text) => sampleImage([shared, text]));
+      const names = [hello, other, repository('plant/third')];
+      for (const name of names) {
+        for (const [index, image] of images.entries()) await pushImage(parent, name, image, tag(`t${index}`));
+      }
+      expect(await pass()).to.equal('Succeeded');
+      const fetched = parent.callsOf('readBlob').map((call) => call.split(' ')[1]);
+      expect(fetched.length).to.equal(new Set(fetched).size);
+      expect(fetched, 'a config, the shared layer and three others').to.have.length(5);
+      for (const name of names) expect(await store.statBlob(name, digestOf(shared))).to.deep.equal({ size: 100_000 });
+      const sizes = new Map(images.flatMap(({ blobs }) => blobs.map((blob) => [digestOf(blob), blob.length])));
+      const total = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+      const crossed = Object.values(bytes());
+      expect(crossed.reduce((sum, [, bytesTotal]) => sum + bytesTotal, 0)).to.equal(total);
+      for (const [bytesDone, bytesTotal] of crossed) expect(bytesDone).to.equal(bytesTotal);
+
+      const later = repository('plant/later');
+      await pushImage(parent, later, images[0]!, v1);
+      parent.calls.length = 0;
+      expect(await pass()).to.equal('Succeeded');
+      expect(parent.callsOf('readBlob')).to.deep.equal([]);
+      expect(await store.statBlob(later, digestOf(shared))).to.deep.equal({ size: 100_000 });
     }));
 
   it('brings a signature that came after its image', () =>

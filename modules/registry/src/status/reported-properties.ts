@@ -145,6 +145,10 @@ function propertiesWith(facts: Facts, rows: number): Reported {
           state: repository.state,
           tagsInSync: whole(repository.tagsInSync),
           tagsTotal: whole(repository.tagsTotal),
+          ...(repository.bytesTotal !== undefined && {
+            bytesDone: whole(repository.bytesDone ?? 0),
+            bytesTotal: whole(repository.bytesTotal),
+          }),
           lastError: text(repository.lastError),
         }),
       ),

@@ -19,6 +19,9 @@ export interface RepositoryProgress {
   readonly state: 'Pending' | 'Syncing' | 'InSync' | 'Failed';
   readonly tagsInSync: number;
   readonly tagsTotal: number;
+  /** Of blobs that crossed the link, or have to, in the last pass that looked at it; absent: none did. */
+  readonly bytesDone?: number;
+  readonly bytesTotal?: number;
   readonly lastError?: string;
 }
 

@@ -1,4 +1,3 @@
-import type { Descriptor } from '../oci/manifest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { RepositoryProgress } from '../status/sync-status.ts';
 import type { CopyProgress } from './copy-image.ts';
@@ -11,6 +10,8 @@ export interface PassProgress extends CopyProgress {
   readonly bytesTotal: number;
   readonly repositories: readonly RepositoryProgress[];
   repository(name: RepositoryName): RepositoryRow;
+  /** Counts what crosses the link for one repository: in its row, where it has one, and in all. */
+  transfersOf(name: RepositoryName): CopyProgress;
   /** Everything is looked at anew: forgets the rows of earlier passes. */
   startOver(): void;
 }
@@ -41,7 +42,26 @@ export function createPassProgress(options: {
   const rows = new Map<string, Mutable<RepositoryProgress>>((options.rows ?? []).map((row) => [row.name, { ...row }]));
   let noticedBytes = 0;
 
+  const counting: CopyProgress = {
+    found({ size }) {
+      counts.blobsTotal += 1;
+      counts.bytesTotal += size;
+      onChange();
+    },
+    received(sizeBytes) {
+      counts.bytesDone += sizeBytes;
+      if (Math.abs(counts.bytesDone - noticedBytes) < noticeBytes) return;
+      noticedBytes = counts.bytesDone;
+      onChange();
+    },
+    done() {
+      counts.blobsDone += 1;
+      onChange();
+    },
+  };
+
   return {
+    ...counting,
     get blobsDone() {
       return counts.blobsDone;
     },
@@ -57,20 +77,22 @@ export function createPassProgress(options: {
     get repositories() {
       return [...rows.values()].map((row) => ({ ...row }));
     },
-    found({ size }: Descriptor) {
-      counts.blobsTotal += 1;
-      counts.bytesTotal += size;
-      onChange();
-    },
-    received(sizeBytes) {
-      counts.bytesDone += sizeBytes;
-      if (Math.abs(counts.bytesDone - noticedBytes) < noticeBytes) return;
-      noticedBytes = counts.bytesDone;
-      onChange();
-    },
-    done() {
-      counts.blobsDone += 1;
-      onChange();
+    transfersOf(name) {
+      const add = (key: 'bytesDone' | 'bytesTotal', sizeBytes: number): void => {
+        const row = rows.get(name);
+        if (row) row[key] = (row[key] ?? 0) + sizeBytes;
+      };
+      return {
+        found(blob) {
+          add('bytesTotal', blob.size);
+          counting.found(blob);
+        },
+        received(sizeBytes) {
+          add('bytesDone', sizeBytes);
+          counting.received(sizeBytes);
+        },
+        done: (blob) => counting.done(blob),
+      };
     },
     startOver() {
       rows.clear();
@@ -84,6 +106,8 @@ export function createPassProgress(options: {
       };
       row.state = 'Syncing';
       delete row.lastError;
+      delete row.bytesDone;
+      delete row.bytesTotal;
       rows.set(name, row);
       onChange();
       return {

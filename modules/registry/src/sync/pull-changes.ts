@@ -137,7 +137,8 @@ async function pullReferrer(
   const subject = stored && parseManifest(stored.bytes, stored.mediaType).subject;
   if (!subject || !(await store.replica.hasManifest(repository, subject.digest))) return;
   const job = { repository, reference: digest, platforms };
-  await copyImage(manifestsFrom(store, parent), store.replica, job, pass);
+  const progress = pass.progress.transfersOf(repository);
+  await copyImage(manifestsFrom(store, parent), store.replica, job, { ...pass, progress });
 }
 
 /** No tag leads to a referrer, so nothing else would take it away. */

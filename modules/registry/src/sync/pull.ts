@@ -91,7 +91,7 @@ export async function pullTag(
       childReferrers: decision === 'copy' || pass.thorough,
       ...(decision === 'copy' && { tag, mayTag: () => isUntouched(store, repository, tag, digest, local) }),
     },
-    pass,
+    { ...pass, progress: pass.progress.transfersOf(repository) },
   );
   if (outcome === 'missing') {
     throw new RegistryError('MANIFEST_UNKNOWN', {

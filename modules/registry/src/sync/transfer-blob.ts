@@ -50,13 +50,12 @@ export async function transferBlob(transfer: BlobTransfer, options: TransferBlob
   const { clock, log, random, arrival } = options;
   signal.throwIfAborted();
   if (await target.hasBlob(repository, blob.digest, { signal })) return 'present';
-  progress?.found(blob);
-  const meter = createMeter(progress, arrival);
   if (await target.mountBlob(repository, blob.digest, { signal })) {
-    meter.standAt(blob.size);
-    progress?.done(blob);
+    arrival.standAt(blob.size);
     return 'mounted';
   }
+  progress?.found(blob);
+  const meter = createMeter(progress, arrival);
   let wrongBefore = false;
   for (let fruitless = 0; ;) {
     const before = meter.position;
