@@ -1,5 +1,4 @@
 import { statfs } from 'node:fs/promises';
-import { Level } from 'level';
 import { RegistryError } from '../errors.ts';
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
@@ -13,13 +12,14 @@ import { createDescriptions } from './descriptions.ts';
 import type { Author } from './image-changes.ts';
 import { createImageReader } from './image-reader.ts';
 import { createImageTarget } from './image-target.ts';
-import { blobsDirectory, indexDirectory, openTables, recordKey, uploadsDirectory, type Index } from './layout.ts';
+import { blobsDirectory, openTables, recordKey, uploadsDirectory, type Index } from './layout.ts';
 import { createLocks, refuseAnyLocked } from './locks.ts';
+import { openIndex } from './open-index.ts';
 import { removeRepository } from './remove-repository.ts';
-import { hasCode } from './storage-error.ts';
-import type { Collected, CollectGarbage, Store } from './store.ts';
+import type { Damage, Store } from './store.ts';
 import { createLinkRenewal } from './suspects.ts';
 import { createTurns } from './turns.ts';
+import { verifyStore } from './verify-store.ts';
 
 export interface OpenStoreOptions {
   /** The data volume; created where it is missing. */
@@ -30,6 +30,8 @@ export interface OpenStoreOptions {
   readonly index?: Index;
   /** Whether local changes are to be carried to a parent; asked at each change. Default: never. */
   readonly carries?: () => boolean;
+  /** A read met something damaged, and answered that it is not here. */
+  readonly onDamage?: (damage: Damage) => void;
   /** Uploads leave this much of the disk to the index, which must go on when they cannot. Default 16 MB. */
   readonly reserveBytes?: number;
 }
@@ -39,14 +41,13 @@ export interface OpenStoreOptions {
  * Throws when another process has it open (the cause's code is LEVEL_LOCKED).
  */
 export async function openStore(options: OpenStoreOptions): Promise<Store> {
-  const { directory, clock, log, carries = () => false, reserveBytes = 16 * 1024 * 1024 } = options;
+  const { directory, clock, log, carries = () => false, onDamage, reserveBytes = 16 * 1024 * 1024 } = options;
   for (const path of [blobsDirectory(directory), uploadsDirectory(directory)]) await makeDirectory(path);
-  const index = options.index ?? new Level(indexDirectory(directory));
-  await openIndex(index, directory);
+  const { index, condition } = await openIndex(options);
   const tables = openTables(index);
   const commit = await openGroupCommit({ index, tables, clock, log });
   const reader = createImageReader({
-    ...{ directory, tables, log },
+    ...{ directory, tables, log, onDamage },
     renewLink: createLinkRenewal({ tables, commit, clock }),
   });
   const places = createTurns();
@@ -54,7 +55,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   const { beginBlob } = uploads;
   let measuring: Promise<number> | undefined;
   const closing = new AbortController();
-  const collections = new Set<Promise<unknown>>();
+  const errands = new Set<Promise<unknown>>();
   const fromParent: Author = { origin: 'parent', carried: false };
   const fromClient = (): Author => ({ origin: 'local', carried: carries() });
 
@@ -90,7 +91,10 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
       return (await removeRepository({ tables, commit }, repository, fromParent)) !== undefined;
     },
 
-    collectGarbage: collect,
+    collectGarbage: (asked) =>
+      errand(asked, (mine) => collectGarbage({ directory, tables, commit, clock, uploads, places }, mine)),
+    verify: (asked) => errand(asked, (mine) => verifyStore({ directory, index, tables, commit, clock, places }, mine)),
+    condition,
 
     get generation() {
       return commit.generation;
@@ -103,22 +107,26 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
 
     async close() {
       closing.abort(new RegistryError('UNAVAILABLE', { message: 'the store is closed' }));
-      await Promise.allSettled(collections);
+      await Promise.allSettled(errands);
       await uploads.close();
       await commit.close();
       await index.close();
     },
   };
 
-  async function collect(asked: CollectGarbage): Promise<Collected> {
+  /** Long work: it ends with the store. */
+  async function errand<Asked extends { readonly signal: AbortSignal }, T>(
+    asked: Asked,
+    work: (asked: Asked) => Promise<T>,
+  ): Promise<T> {
     const signal = AbortSignal.any([asked.signal, closing.signal]);
     signal.throwIfAborted();
-    const collection = collectGarbage({ directory, tables, commit, clock, uploads, places }, { ...asked, signal });
-    collections.add(collection);
+    const working = work({ ...asked, signal });
+    errands.add(working);
     try {
-      return await collection;
+      return await working;
     } finally {
-      collections.delete(collection);
+      errands.delete(working);
     }
   }
 
@@ -131,15 +139,5 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   async function ensureRoom(): Promise<void> {
     measuring ??= freeBytes().finally(() => (measuring = undefined));
     if ((await measuring) < reserveBytes) throw new RegistryError('STORAGE_FULL');
-  }
-}
-
-async function openIndex(index: Index, directory: string): Promise<void> {
-  try {
-    await index.open();
-  } catch (error) {
-    const cause = error instanceof Error ? error.cause : undefined;
-    if (!hasCode(cause, 'LEVEL_LOCKED')) throw error;
-    throw new Error(`the data volume ${directory} is in use by another process`, { cause });
   }
 }

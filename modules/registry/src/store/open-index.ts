@@ -1,0 +1,107 @@
+import { readdir, readFile, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Level } from 'level';
+import type { Clock } from '../status/clock.ts';
+import type { Log } from '../status/log.ts';
+import { syncDirectory } from './durable-files.ts';
+import { indexDirectory, type Index } from './layout.ts';
+import { hasCode } from './storage-error.ts';
+
+/**
+ * How the index was found. `doubtful`: LevelDB dropped a part of its log, which after a power cut may be no more than
+ * what was never acknowledged · `repaired`: it could not be opened before LevelDB's own repair · `renewed`: not even
+ * then; it stands beside, and an empty one has taken its place.
+ */
+export type IndexCondition = 'whole' | 'doubtful' | 'repaired' | 'renewed';
+
+export interface OpenedIndex {
+  readonly index: Index;
+  readonly condition: IndexCondition;
+}
+
+export interface OpenIndexOptions {
+  /** The data volume. */
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Default: LevelDB at `<directory>/index`. */
+  readonly index?: Index;
+}
+
+/** LevelDB on the disk; the types of `level` are those of browsers too, which have no repair. */
+const levelDb = Level as typeof Level & { repair(location: string): Promise<void> };
+
+/**
+ * Opens the index, whatever happened to it: a damaged one is repaired, or put beside for an empty one, never deleted.
+ * Throws what is no damage: when another process has it open (the cause's code is LEVEL_LOCKED), a full disk, a folder
+ * of another user.
+ */
+export async function openIndex({ directory, clock, log, index }: OpenIndexOptions): Promise<OpenedIndex> {
+  if (index) {
+    await index.open();
+    return { index, condition: 'whole' };
+  }
+  const location = indexDirectory(directory);
+  try {
+    const opened = await tryOpen(location, { mayCreate: !(await hasFiles(location)) });
+    return { index: opened, condition: (await hasDropped(location)) ? 'doubtful' : 'whole' };
+  } catch (error) {
+    if (isLocked(error)) {
+      throw new Error(`the data volume ${directory} is in use by another process`, { cause: causeOf(error) });
+    }
+    if (!isDamage(error)) throw error;
+    log.error('the index cannot be opened; it is repaired', { location, error: String(causeOf(error)) });
+  }
+  try {
+    await levelDb.repair(location);
+    return { index: await tryOpen(location, { mayCreate: false }), condition: 'repaired' };
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    const aside = `${location}.damaged-${clock.now().toISOString().replaceAll(':', '')}`;
+    await rename(location, aside);
+    await syncDirectory(directory);
+    log.error('the index cannot be repaired; it stands beside and an empty one begins', {
+      aside,
+      error: String(error),
+    });
+    return { index: await tryOpen(location, { mayCreate: true }), condition: 'renewed' };
+  }
+}
+
+/** Without `mayCreate`, LevelDB must not begin anew over files whose list it lost: it would delete them. */
+async function tryOpen(location: string, { mayCreate }: { readonly mayCreate: boolean }): Promise<Index> {
+  const index = new Level(location, { createIfMissing: mayCreate });
+  await index.open();
+  return index;
+}
+
+async function hasFiles(location: string): Promise<boolean> {
+  const names = await readdir(location).catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return [];
+    throw error;
+  });
+  return names.some((name) => /^CURRENT$|^MANIFEST-|\.(?:ldb|sst|log)$/.test(name));
+}
+
+/** LevelDB opens over a damaged log without an error, and says what it left out only in its own log. */
+async function hasDropped(location: string): Promise<boolean> {
+  const said = await readFile(join(location, 'LOG'), 'utf8').catch(() => '');
+  return /: dropping \d+ bytes; /.test(said);
+}
+
+/** Lost, mixed up or overwritten files. Anything else may pass, or needs a person. */
+function isDamage(error: unknown): boolean {
+  const cause = causeOf(error);
+  if (hasCode(cause, 'LEVEL_CORRUPTION')) return true;
+  return /no such file|not a directory|file already exists|does not exist|corruption|not a sstable|bad magic|bad record/i.test(
+    String(cause),
+  );
+}
+
+function isLocked(error: unknown): boolean {
+  return hasCode(causeOf(error), 'LEVEL_LOCKED');
+}
+
+function causeOf(error: unknown): unknown {
+  return error instanceof Error && error.cause !== undefined ? error.cause : error;
+}
