@@ -8,6 +8,7 @@ import { answerDirectMethods } from './direct-methods.ts';
 import { startGarbageCollection } from './garbage-collection.ts';
 import { keepHttpsCertificate } from './https-certificate.ts';
 import { readAdmin, readIdentity } from './identity.ts';
+import { startIntegrity } from './integrity.ts';
 import { startNotifications } from './notifications.ts';
 import { openTwin } from './open-twin.ts';
 import { connectParent } from './parent/connect-parent.ts';
@@ -20,6 +21,7 @@ import { startStatusServer, type Health } from './status/status-server.ts';
 import type { SyncStatus } from './status/sync-status.ts';
 import { createSteering, type Activation, type Course } from './steering.ts';
 import { openStore } from './store/open-store.ts';
+import type { Damage } from './store/store.ts';
 import { createSyncEngine } from './sync/engine.ts';
 import { createReporter } from './twin/reporter.ts';
 import type { JsonObject } from './twin/twin.ts';
@@ -59,6 +61,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   let mayReport = !environment.iotEdge;
   /** Becomes real once everything it speaks of is open. */
   let publish = (): void => undefined;
+  let noteDamage: (damage: Damage) => void = () => undefined;
 
   const workload = workloadApiOf(variables);
   const store = await openStore({
@@ -66,8 +69,9 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     clock,
     log,
     carries: () => course?.settings.mode === 'ReadWrite' && course.settings.parent !== undefined,
+    onDamage: (damage) => noteDamage(damage),
   });
-  const identity = await readIdentity(store.records);
+  const identity = await readIdentity(store.records, environment.dataVolume);
   const admin = environment.iotEdge ? undefined : await readAdmin(store.records, showAdmin);
   const auth = createAuth({ signingKey: identity.signingKey, clock, log, ...(admin && { admin }) });
   const metrics = createMetrics({ clock, labels: metricLabels(variables) });
@@ -88,7 +92,22 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     clock,
     log,
     onStatus: () => publish(),
+    onRecovered: () => integrity.recovered(),
   });
+
+  const integrity = await startIntegrity({
+    store,
+    hasParent: () => course?.settings.parent !== undefined,
+    recover: () => sync.recover(),
+    clock,
+    log,
+    onChange: () => publish(),
+    onEnd(findings) {
+      metrics.observeVerification(findings);
+      publish();
+    },
+  });
+  noteDamage = (damage) => integrity.noteDamage(damage);
 
   const garbage = await startGarbageCollection({
     store,
@@ -197,7 +216,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
       (error: unknown) => log.error('settings not stored', { error }),
     );
   });
-  answerDirectMethods({ twin, instanceId: identity.instanceId, sync, garbage, steering, report });
+  answerDirectMethods({ twin, instanceId: identity.instanceId, sync, garbage, integrity, clock, steering, report });
   twin.start();
   const measuring = measureDisk();
   publish();
@@ -213,6 +232,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
       closing.abort(new Error('closing'));
       patience.abort();
       await sync.close();
+      await integrity.close();
       await garbage.close();
       await httpsCertificate.close();
       await listeners.close();
@@ -265,6 +285,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
       }),
       storage: storageFacts(),
       children: settings.children.map(({ name, mode }) => ({ name, mode })),
+      ...(integrity.last && { lastVerification: integrity.last }),
       ...(lastActivityTime && { lastActivityTime }),
     };
   }
@@ -272,7 +293,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   /** With what the other rooms have to tell an operator. */
   function syncStatus(): SyncStatus {
     const status = sync.status();
-    return { ...status, details: [...httpsCertificate.details(), ...status.details] };
+    return { ...status, details: [...integrity.details(), ...httpsCertificate.details(), ...status.details] };
   }
 
   /** For the name under which this device's clients know it. */

@@ -20,6 +20,8 @@ export interface Facts {
   /** Absent: this registry has no parent. */
   readonly parent?: { readonly gatewayEndpoint: string; readonly schedule?: string };
   readonly storage: StorageFacts;
+  /** Absent: none came to its end yet. */
+  readonly lastVerification?: VerificationFacts;
   readonly children: readonly ChildFacts[];
   readonly lastActivityTime?: Date;
 }
@@ -29,6 +31,15 @@ export interface StorageFacts {
   /** 0: no limit. */
   readonly quotaBytes: number;
   readonly freeBytes: number;
+}
+
+/** How the last verification of the store ended. */
+export interface VerificationFacts {
+  readonly end: Date;
+  readonly blobs: number;
+  readonly bytes: number;
+  readonly findings: number;
+  readonly repaired: number;
 }
 
 export interface ChildFacts {
@@ -139,6 +150,15 @@ function propertiesWith(facts: Facts, rows: number): Reported {
       quotaBytes: whole(storage.quotaBytes),
       freeBytes: whole(Math.floor(storage.freeBytes / freeStepBytes) * freeStepBytes),
     },
+    lastVerification:
+      facts.lastVerification &&
+      compact({
+        end: time(facts.lastVerification.end),
+        blobs: whole(facts.lastVerification.blobs),
+        bytes: whole(facts.lastVerification.bytes),
+        findings: whole(facts.lastVerification.findings),
+        repaired: whole(facts.lastVerification.repaired),
+      }),
     children: children.map((child) =>
       compact({
         name: text(child.name),

@@ -26,6 +26,8 @@ export interface OpenIndexOptions {
   readonly log: Log;
   /** Default: LevelDB at `<directory>/index`. */
   readonly index?: Index;
+  /** False: a damaged index throws, and is left as it is. Default true. */
+  readonly mayMendIndex?: boolean;
 }
 
 /** LevelDB on the disk; the types of `level` are those of browsers too, which have no repair. */
@@ -36,7 +38,8 @@ const levelDb = Level as typeof Level & { repair(location: string): Promise<void
  * Throws what is no damage: when another process has it open (the cause's code is LEVEL_LOCKED), a full disk, a folder
  * of another user.
  */
-export async function openIndex({ directory, clock, log, index }: OpenIndexOptions): Promise<OpenedIndex> {
+export async function openIndex(options: OpenIndexOptions): Promise<OpenedIndex> {
+  const { directory, clock, log, index, mayMendIndex = true } = options;
   if (index) {
     await index.open();
     return { index, condition: 'whole' };
@@ -50,6 +53,7 @@ export async function openIndex({ directory, clock, log, index }: OpenIndexOptio
       throw new Error(`the data volume ${directory} is in use by another process`, { cause: causeOf(error) });
     }
     if (!isDamage(error)) throw error;
+    if (!mayMendIndex) throw new Error('the index is damaged; only a repair can open it', { cause: causeOf(error) });
     log.error('the index cannot be opened; it is repaired', { location, error: String(causeOf(error)) });
   }
   try {

@@ -30,6 +30,8 @@ export interface OpenStoreOptions {
   readonly index?: Index;
   /** Whether local changes are to be carried to a parent; asked at each change. Default: never. */
   readonly carries?: () => boolean;
+  /** False: an index that cannot be opened throws, and is left as it is. Default true. */
+  readonly mayMendIndex?: boolean;
   /** A read met something damaged, and answered that it is not here. */
   readonly onDamage?: (damage: Damage) => void;
   /** Uploads leave this much of the disk to the index, which must go on when they cannot. Default 16 MB. */

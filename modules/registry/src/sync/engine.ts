@@ -26,6 +26,8 @@ export interface SyncEngineOptions {
   readonly log: Log;
   /** Called at each meaningful change; the listener coalesces. */
   readonly onStatus?: (status: SyncStatus) => void;
+  /** All that `recover` asked for is here again. */
+  readonly onRecovered?: () => void;
   /** 0 to 1; default Math.random. */
   readonly random?: () => number;
 }
@@ -38,6 +40,11 @@ export interface SyncEngine {
   wake(): void;
   /** An operator asks for a full pass, also outside a window; not started while one runs or none may run. */
   resync(): Promise<{ readonly started: boolean }>;
+  /**
+   * Something that was here is lost: the next pass compares everything, down to single blobs, and so does each after
+   * it until one succeeds, over restarts. Resolves once that is remembered.
+   */
+  recover(): Promise<void>;
   status(): SyncStatus;
   /** Stops at once; what was received stays for the next start. Resolves when nothing runs any more. */
   close(): Promise<void>;
@@ -53,7 +60,7 @@ const passBackOff = { firstMs: 1000, longestMs: 60_000 };
 
 /** One loop decides (`nextStep`), runs (`runPass`) or sleeps; everything else only leaves notes for it and kicks it. */
 export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
-  const { store, connect, clock, log, onStatus, random = Math.random } = options;
+  const { store, connect, clock, log, onStatus, onRecovered, random = Math.random } = options;
   const transfers = createBlobTransfers({ clock, log, random });
   const details = createDetails({ clock });
   let progress = createPassProgress({ onChange: notifySoon });
@@ -74,13 +81,17 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   let noticeDue = false;
   let sleeping = new AbortController();
 
-  async function loop(): Promise<void> {
+  async function load(): Promise<void> {
     try {
       memory = await loadMemory(store.records);
       await countOutbox();
     } catch (error) {
       log.error('What was known of earlier syncs cannot be read.', { error });
     }
+  }
+
+  async function loop(): Promise<void> {
+    await loaded;
     while (!closed) {
       await dropOldParent();
       tendFeed();
@@ -164,7 +175,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
         rules: settings.repositories,
         messageTtlMs: wanted.parent.syncProperties.messageTtlMs,
         concurrency: settings.transfer.concurrency,
-        thorough: memory.trigger !== 'Scheduled',
+        thorough: memory.recovery || memory.trigger !== 'Scheduled',
         clock,
         log,
         transfers,
@@ -182,7 +193,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   }
 
   /** Writes down how it went and when to try again. */
-  async function conclude({ step }: Running, { state, retryAfterMs }: PassEnd): Promise<void> {
+  async function conclude({ step, stop }: Running, { state, retryAfterMs }: PassEnd): Promise<void> {
     const now = clock.now();
     if (state === 'Failed') {
       const waitMs = Math.max(retryAfterMs, backOffMs(failures, { ...passBackOff, random }));
@@ -197,12 +208,15 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       await countOutbox();
       if (step.kind === 'drain') return;
       const lastSuccess = state === 'Succeeded' ? now : memory.lastSuccess;
-      memory = { ...memory, state, lastEnd: now, lastSuccess };
+      // One that was asked for meanwhile has stopped this pass, however far it came.
+      const recovered = memory.recovery && state === 'Succeeded' && !stop.signal.aborted;
+      memory = { ...memory, state, lastEnd: now, lastSuccess, recovery: memory.recovery && !recovered };
       await saveMemory(store.records, memory);
       const { blobsDone, bytesDone } = progress;
       const news = state !== stateBefore || blobsDone > 0;
       log[news ? 'info' : 'debug']('A sync pass ended.', { trigger: memory.trigger, state, blobsDone, bytesDone });
       stateBefore = state;
+      if (recovered) onRecovered?.();
     } catch (error) {
       log.error('The result of a sync pass could not be written down.', { error });
     }
@@ -288,6 +302,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     });
   }
 
+  const loaded = load();
   const ended = loop();
 
   return {
@@ -317,6 +332,14 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       if (started) asked = 'ManualResync';
       kick();
       return Promise.resolve({ started });
+    },
+    async recover() {
+      await loaded;
+      memory = { ...memory, recovery: true };
+      if (running?.step.kind === 'pass') asked ??= running.step.trigger;
+      running?.stop.abort(new Error('lost content is to be fetched'));
+      await saveMemory(store.records, memory);
+      kick();
     },
     status,
     async close() {

@@ -83,6 +83,7 @@ async function pullTag(
       reference: digest,
       platforms: rule.platforms,
       childReferrers: decision === 'copy' || pass.thorough,
+      lostBlobs: pass.thorough,
       ...(decision === 'copy' && { tag, mayTag: () => isUntouched(store, repository, tag, digest, local) }),
     },
     pass,
