@@ -94,6 +94,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     await loaded;
     while (!closed) {
       await dropOldParent();
+      if (closed) break; // nothing would wake it any more
       tendFeed();
       const step = chooseStep();
       next = step?.kind === 'wait' ? step.until : scheduledNext();
