@@ -1,10 +1,11 @@
-import { readdir, readFile, rename } from 'node:fs/promises';
+import { copyFile, link, readdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Level } from 'level';
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
-import { syncDirectory } from './durable-files.ts';
-import { indexDirectory, type Index } from './layout.ts';
+import { makeDirectory, removeFile, syncDirectory } from './durable-files.ts';
+import { damagedDirectory, indexDirectory, type Index } from './layout.ts';
+import { replay } from './level-log.ts';
 import { hasCode } from './storage-error.ts';
 
 /**
@@ -46,8 +47,17 @@ export async function openIndex(options: OpenIndexOptions): Promise<OpenedIndex>
   }
   const location = indexDirectory(directory);
   try {
-    const opened = await tryOpen(location, { mayCreate: !(await hasFiles(location)) });
-    return { index: opened, condition: (await hasDropped(location)) ? 'doubtful' : 'whole' };
+    const names = await namesIn(location);
+    const logs = await keepLogs(directory, names);
+    const opened = await tryOpen(location, { mayCreate: !names.some((name) => isData.test(name)) });
+    const replayed = await droppedFrom(location);
+    for (const { name, path } of logs) {
+      if (!replayed.includes(logNumber(name))) await removeFile(path);
+      else await replay(opened, await readFile(path));
+    }
+    if (replayed.length === 0) return { index: opened, condition: 'whole' };
+    log.error('the log of the index is damaged; it is kept, and what can be read of it was written again', { logs });
+    return { index: opened, condition: 'doubtful' };
   } catch (error) {
     if (isLocked(error)) {
       throw new Error(`the data volume ${directory} is in use by another process`, { cause: causeOf(error) });
@@ -79,18 +89,37 @@ async function tryOpen(location: string, { mayCreate }: { readonly mayCreate: bo
   return index;
 }
 
-async function hasFiles(location: string): Promise<boolean> {
-  const names = await readdir(location).catch((error: unknown) => {
+const isData = /^CURRENT$|^MANIFEST-|\.(?:ldb|sst|log)$/;
+
+async function namesIn(location: string): Promise<string[]> {
+  return readdir(location).catch((error: unknown) => {
     if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return [];
     throw error;
   });
-  return names.some((name) => /^CURRENT$|^MANIFEST-|\.(?:ldb|sst|log)$/.test(name));
 }
 
-/** LevelDB opens over a damaged log without an error, and says what it left out only in its own log. */
-async function hasDropped(location: string): Promise<boolean> {
+const logNumber = (name: string): number => Number.parseInt(name, 10);
+
+/** LevelDB deletes its log once it has replayed it, however little of it could be read: a second name keeps it. */
+async function keepLogs(directory: string, names: readonly string[]): Promise<{ name: string; path: string }[]> {
+  const logs = names.filter((name) => name.endsWith('.log')).sort();
+  if (logs.length > 0) await makeDirectory(damagedDirectory(directory));
+  const kept: { name: string; path: string }[] = [];
+  for (const name of logs) {
+    const path = join(damagedDirectory(directory), name);
+    await removeFile(path);
+    const log = join(indexDirectory(directory), name);
+    await link(log, path).catch(() => copyFile(log, path)); // not every volume has second names
+    kept.push({ name, path });
+  }
+  return kept;
+}
+
+/** LevelDB opens over a damaged log without an error, and says only in its own one what it left out of which. */
+async function droppedFrom(location: string): Promise<number[]> {
   const said = await readFile(join(location, 'LOG'), 'utf8').catch(() => '');
-  return /: dropping \d+ bytes; /.test(said);
+  if (!/: dropping \d+ bytes; /.test(said)) return [];
+  return [...said.matchAll(/ Recovering log #(\d+)$/gm)].map(([, number]) => Number(number));
 }
 
 /** Lost, mixed up or overwritten files. Anything else may pass, or needs a person. */
