@@ -54,7 +54,8 @@ const conditions = {
   whole: undefined,
   doubtful: undefined,
   repaired: 'the index was damaged and was repaired; a part of it may be lost',
-  renewed: 'the index was damaged beyond repair; an empty one began, the old one stands beside it in the data volume',
+  renewed:
+    'the index was lost or damaged beyond repair and an empty one began; a damaged one stands beside it in the data volume',
 } as const satisfies Record<Store['condition'], string | undefined>;
 
 /** Watches over what is stored: verifies on call, and by itself after a damaged start or a damaged read. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Level } from 'level';
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
+import { digestsOnDisk } from './collect-blobs.ts';
 import { makeDirectory, removeFile, syncDirectory } from './durable-files.ts';
 import { damagedDirectory, indexDirectory, type Index } from './layout.ts';
 import { replay } from './level-log.ts';
@@ -11,7 +12,7 @@ import { hasCode } from './storage-error.ts';
 /**
  * How the index was found. `doubtful`: LevelDB dropped a part of its log, which after a power cut may be no more than
  * what was never acknowledged · `repaired`: it could not be opened before LevelDB's own repair · `renewed`: not even
- * then; it stands beside, and an empty one has taken its place.
+ * then, and it stands beside, or it was lost; an empty one has taken its place.
  */
 export type IndexCondition = 'whole' | 'doubtful' | 'repaired' | 'renewed';
 
@@ -49,13 +50,16 @@ export async function openIndex(options: OpenIndexOptions): Promise<OpenedIndex>
   try {
     const names = await namesIn(location);
     const logs = await keepLogs(directory, names);
-    const opened = await tryOpen(location, { mayCreate: !names.some((name) => isData.test(name)) });
+    const isNew = !names.some((name) => isData.test(name));
+    const opened = await tryOpen(location, { mayCreate: isNew });
     const replayed = await droppedFrom(location);
     for (const { name, path } of logs) {
       if (!replayed.includes(logNumber(name))) await removeFile(path);
       else await replay(opened, await readFile(path));
     }
-    if (replayed.length === 0) return { index: opened, condition: 'whole' };
+    if (replayed.length === 0) {
+      return { index: opened, condition: isNew && (await hasBlobs(directory)) ? 'renewed' : 'whole' };
+    }
     log.error('the log of the index is damaged; it is kept, and what can be read of it was written again', { logs });
     return { index: opened, condition: 'doubtful' };
   } catch (error) {
@@ -113,6 +117,12 @@ async function keepLogs(directory: string, names: readonly string[]): Promise<{ 
     kept.push({ name, path });
   }
   return kept;
+}
+
+/** An index that is not there, with blobs that are: it was lost. */
+async function hasBlobs(directory: string): Promise<boolean> {
+  for await (const digest of digestsOnDisk(directory)) return digest !== '';
+  return false;
 }
 
 /** LevelDB opens over a damaged log without an error, and says only in its own one what it left out of which. */

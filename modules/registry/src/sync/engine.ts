@@ -92,9 +92,8 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
 
   async function loop(): Promise<void> {
     await loaded;
-    while (!closed) {
-      await dropOldParent();
-      if (closed) break; // nothing would wake it any more
+    // Asked after the wait: nothing wakes a loop that goes to sleep when it is closed already.
+    for (await dropOldParent(); !closed; await dropOldParent()) {
       tendFeed();
       const step = chooseStep();
       next = step?.kind === 'wait' ? step.until : scheduledNext();
