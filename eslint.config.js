@@ -53,6 +53,25 @@ const roomRules = Object.entries(rooms).map(([room, allowed]) => {
   };
 });
 
+/** What the tools that make settings and manifests take from the module: its words and rules, and passwords. */
+const forScripts = ['oci/', 'settings/', 'auth/password-hash', 'twin/twin-limits', 'twin/twin', 'twin/merge-patch'];
+const scriptRules = {
+  files: ['scripts/deployment/**/*.ts', 'scripts/hierarchy/**/*.ts'],
+  rules: {
+    'no-restricted-imports': [
+      'error',
+      {
+        patterns: [
+          {
+            regex: `/modules/registry/src/(?!${forScripts.map((path) => (path.endsWith('/') ? path : `${path}\\.ts$`)).join('|')})`,
+            message: 'These tools may not import this part of the module.',
+          },
+        ],
+      },
+    ],
+  },
+};
+
 export default defineConfig(
   { ignores: ['dist/', 'coverage/', 'data/', 'config/', 'node_modules/'] },
   tseslint.configs.strictTypeChecked,
@@ -72,6 +91,7 @@ export default defineConfig(
     },
   },
   ...roomRules,
+  scriptRules,
   {
     files: ['test/**/*.ts'],
     rules: {

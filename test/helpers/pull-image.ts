@@ -8,6 +8,8 @@ export interface Account {
 export interface PulledImage {
   readonly digest: string;
   readonly mediaType: string;
+  /** Of what the reference named, as it came. */
+  readonly manifest: Buffer;
   /** Every manifest and blob that was fetched and matched its digest. */
   readonly contents: ReadonlySet<string>;
   readonly bytes: number;
@@ -55,17 +57,17 @@ export async function pullImage(
     return { body, digest, mediaType: response.headers.get('content-type') ?? '' };
   }
 
-  async function fetchImage(name: string): Promise<{ digest: string; mediaType: string }> {
+  async function fetchImage(name: string): Promise<{ body: Buffer; digest: string; mediaType: string }> {
     const { body, digest, mediaType } = await fetchContent('manifests', name);
     const document = JSON.parse(body.toString()) as Document;
     for (const child of document.manifests ?? []) await fetchImage(child.digest);
     const blobs = [...(document.config ? [document.config] : []), ...(document.layers ?? [])];
     for (const blob of blobs) await fetchContent('blobs', blob.digest);
-    return { digest, mediaType };
+    return { body, digest, mediaType };
   }
 
-  const { digest, mediaType } = await fetchImage(reference);
-  return { digest, mediaType, contents, bytes };
+  const { body: manifest, digest, mediaType } = await fetchImage(reference);
+  return { digest, mediaType, manifest, contents, bytes };
 }
 
 /** The digest a tag points at; undefined when the registry answers 404. */

@@ -42,7 +42,7 @@ describe('the build', function () {
     const port = await freePort();
     const program = new Program({
       command: process.execPath,
-      arguments: ['--enable-source-maps', 'dist/modules/registry/src/main.js'],
+      arguments: ['dist/modules/registry/src/main.js'],
       cwd: stage.directory,
       environment: {
         ...site.variables('registry'),

@@ -27,7 +27,9 @@ describe('a module whose disk lost something', function () {
   before(async () => {
     stage = await openStage();
     const directory = join(stage.directory, 'cloud');
-    const cloud = await stage.open(startCloud({ kind: 'connected-registry', directory, account: cloudAccount }));
+    const cloud = await stage.open(
+      startCloud({ kind: 'connected-registry', directory, account: cloudAccount, registryBelow: 'damaged' }),
+    );
     await push(cloud.endpoint, cloudAccount, 'plant/hello', image, '1');
     layer = await stage.open(
       startLayer({

@@ -77,6 +77,16 @@ describe('access', () => {
       });
     }
 
+    // docker takes a code with its own default message for the bare code, and tries again for 50 seconds.
+    it('refuses nobody in the words that make docker try again', async () => {
+      for (const path of ['/v2/', '/acr/oauth2/token']) {
+        const answer = await server.ask('GET', path, { as: undefined });
+        const [error] = json(answer)['errors'] as { code: string; message: string }[];
+        expect(error?.code).to.equal('UNAUTHORIZED');
+        expect(error?.message).to.contain('authentication required').and.not.equal('authentication required');
+      }
+    });
+
     it('names an invalid token', async () => {
       const answer = await server.ask('GET', '/v2/', { as: 'no.such.token' });
       expect(answer).to.include({ status: 401, code: 'UNAUTHORIZED' });

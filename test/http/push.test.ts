@@ -1,6 +1,10 @@
 import { expect } from 'chai';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { rm, symlink } from 'node:fs/promises';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { join } from 'node:path';
 import { digestOf } from '../../modules/registry/src/oci/digest.ts';
 import { mediaTypes } from '../../modules/registry/src/oci/media-types.ts';
 import { pushBlob, pushImage, sampleImage } from '../helpers/images.ts';
@@ -49,6 +53,14 @@ describe('pushing', () => {
       const id = String(answer.headers['docker-upload-uuid']);
       expect(answer.headers).to.include({ location: `${uploads}${id}`, range: '0-0', 'content-length': '0' });
       expect(id).to.match(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+    });
+
+    it('keeps every byte of large blobs that are pushed at the same time', async () => {
+      const blobs = Array.from({ length: 6 }, () => randomBytes(5_000_000));
+      const push = async (bytes: Buffer): Promise<number> =>
+        (await finish(await start(), bytes, { body: bytes, headers: octets })).status;
+      expect(await Promise.all(blobs.map(push))).to.deep.equal(blobs.map(() => 201));
+      for (const bytes of blobs) await expectBlob(bytes);
     });
 
     it('takes the whole blob in PUT', async () => {
@@ -509,6 +521,24 @@ describe('pushing', () => {
         await full.close();
       }
     });
+
+    /** `/dev/full` answers every write with ENOSPC. */
+    (existsSync('/dev/full') ? it : it.skip)(
+      'answers STORAGE_FULL to a write that fails while more arrives, shows nothing of it, and takes it when there is room',
+      async () => {
+        const bytes = randomBytes(8_000_000);
+        const location = await start();
+        const file = join(server.directory, 'uploads', location.slice(uploads.length));
+        await symlink('/dev/full', file);
+        const answer = await finish(location, bytes, { body: bytes, headers: octets });
+        expect(answer).to.include({ status: 507, code: 'STORAGE_FULL' });
+        await expectNoBlob(bytes);
+        expect((await server.ask('GET', location)).headers['range']).to.equal('0-0');
+        await rm(file);
+        expect((await finish(location, bytes, { body: bytes, headers: octets })).status).to.equal(201);
+        await expectBlob(bytes);
+      },
+    );
 
     it('refuses everything while INACTIVE', async () => {
       server.state = { ...server.state, refusal: 'INACTIVE' };

@@ -6,6 +6,7 @@ import type { Auth } from '../../modules/registry/src/auth/auth.ts';
 import { createAuth } from '../../modules/registry/src/auth/create-auth.ts';
 import { hashPassword } from '../../modules/registry/src/auth/password-hash.ts';
 import { createApi, type ApiOptions, type ApiState } from '../../modules/registry/src/http/create-api.ts';
+import { openGateway, type Gateway } from '../../modules/registry/src/gateway/open-gateway.ts';
 import type { RequestSample } from '../../modules/registry/src/status/metrics.ts';
 import { startListeners } from '../../modules/registry/src/http/start-listeners.ts';
 import { parseRepositoryPattern } from '../../modules/registry/src/oci/pattern.ts';
@@ -36,6 +37,8 @@ export interface AskOptions {
 export interface RegistryServer {
   readonly port: number;
   readonly host: string;
+  /** The data volume. */
+  readonly directory: string;
   readonly store: Store;
   readonly clock: ManualClock;
   readonly log: RecordingLog;
@@ -43,7 +46,8 @@ export interface RegistryServer {
   /** Resolves at the next answered request that fits. */
   sampled(fits: (sample: RequestSample) => boolean): Promise<RequestSample>;
   readonly changes: () => number;
-  /** New accounts are in force. */
+  readonly gateway: Gateway;
+  /** New accounts, and children with them, are in force. */
   applyAccounts(settings: Parameters<Auth['apply']>[0]): void;
   /** What `state()` says from now on. */
   state: ApiState;
@@ -57,15 +61,16 @@ export const writer = 'writer:writer-password';
 /** May pull from `plant/` and see it in the catalog. */
 export const reader = 'reader:reader-password';
 
-/** `reserveBytes`: so much of the disk is not for uploads. */
+/** `reserveBytes`: so much of the disk is not for uploads · `carries`: what is pushed is put into the outbox. */
 export async function startRegistry(
-  options: Partial<ApiOptions> & { readonly reserveBytes?: number } = {},
+  options: Partial<ApiOptions> & { readonly reserveBytes?: number; readonly carries?: boolean } = {},
 ): Promise<RegistryServer> {
-  const { reserveBytes, ...apiOptions } = options;
+  const { reserveBytes, carries = false, ...apiOptions } = options;
   const directory = await temporaryDirectory();
   const clock = new ManualClock();
   const log = new RecordingLog();
-  const store = await openStore({ directory, clock, log, ...(reserveBytes !== undefined && { reserveBytes }) });
+  const reserve = reserveBytes === undefined ? {} : { reserveBytes };
+  const store = await openStore({ directory, clock, log, carries: () => carries, ...reserve });
   const auth = createAuth({
     signingKey: randomBytes(32),
     clock,
@@ -73,6 +78,7 @@ export async function startRegistry(
     admin: { name: 'admin', hash: await hashOf(admin) },
   });
   auth.apply(await accounts());
+  const gateway = await openGateway({ records: store.records, clock, log });
   const samples: RequestSample[] = [];
   const events = new EventEmitter<{ sample: [RequestSample] }>();
   let changes = 0;
@@ -82,6 +88,7 @@ export async function startRegistry(
   const api = createApi({
     store,
     auth,
+    gateway,
     state: () => server.state,
     trustedProxies: [],
     log,
@@ -105,6 +112,7 @@ export async function startRegistry(
   return Object.assign(server, {
     port,
     host: `127.0.0.1:${port}`,
+    directory,
     store,
     clock,
     log,
@@ -119,7 +127,11 @@ export async function startRegistry(
         events.on('sample', look);
       }),
     changes: () => changes,
-    applyAccounts: (settings: Parameters<Auth['apply']>[0]) => auth.apply(settings),
+    gateway,
+    applyAccounts(settings: Parameters<Auth['apply']>[0]) {
+      auth.apply(settings);
+      gateway.apply({ mode: server.state.mode, children: settings.children });
+    },
     ask: (method: string, path: string, asked: AskOptions = {}) => ask(port, method, path, asked),
     close: async () => {
       await listeners.close();

@@ -66,7 +66,7 @@ describe('createAuthorizer() through connectParent()', () => {
       expect(request?.headers.authorization).to.equal(basic);
       expect(Object.fromEntries(request!.url.searchParams)).to.deep.equal({
         service: 's',
-        scope: 'repository:plant/hello:pull',
+        scope: 'repository:plant/hello:pull,push',
       });
     });
   });

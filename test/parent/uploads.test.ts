@@ -4,6 +4,7 @@ import type { ServerResponse } from 'node:http';
 import { digestOf } from '../../modules/registry/src/oci/digest.ts';
 import { partBytes } from '../../modules/registry/src/parent/upload.ts';
 import { repository } from '../helpers/names.ts';
+import { patiently } from '../sync/patiently.ts';
 import { answerError, failureOf, withParent, type Seen } from './scripted-registry.ts';
 
 const plant = repository('plant/hello');
@@ -74,6 +75,29 @@ describe('beginBlob()', () => {
         `0-${partBytes - 1}`,
         `${partBytes}-${bytes.length - 1}`,
       ]);
+    });
+  });
+
+  it('lets a part go as its pace says, whole and with its length, and from the beginning when it is sent again', async () => {
+    let [patches, granted] = [0, 0];
+    registry.interfere = ({ method }, response) => {
+      if (method !== 'PATCH' || ++patches > 1) return false;
+      response.writeHead(503).end();
+      return true;
+    };
+    await withParent(registry.script, async ({ parent, seen, clock }) => {
+      const upload = await parent.beginBlob(plant, blob);
+      upload.paceWith?.(async (sizeBytes) => {
+        const pass = Math.min(sizeBytes, partBytes / 8);
+        granted += pass;
+        return pass;
+      });
+      await patiently(clock, upload.append(content(bytes)));
+      await upload.commit(blob.digest);
+      expect(registry.committed?.equals(bytes)).to.equal(true);
+      expect(granted).to.equal(bytes.length + partBytes);
+      const lengths = seen.filter(({ method }) => method === 'PATCH').map(({ headers }) => headers['content-length']);
+      expect(lengths).to.deep.equal([partBytes, partBytes, 1000].map(String));
     });
   });
 

@@ -111,6 +111,7 @@ const breakages: readonly Breakage[] = [
   [['storage', 'quotaBytes'], -1],
   ...['24:00', '6:00', '06:60', 'noon'].map((text): Breakage => [['transfer', 'budgets', 0, 'from'], text]),
   [['transfer', 'budgets', 0, 'to'], '06:00'],
+  [['transfer', 'budgets', 0, 'days', 0], 'Monday'],
   [['logging', 'logLevel'], 'information'],
   [['logging', 'auditLogStatus'], 'enabled'],
   [['activation', 'status'], 'active'],

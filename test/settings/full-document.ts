@@ -50,7 +50,7 @@ export function fullDocument() {
     transfer: {
       concurrency: 4,
       bytesPerSecond: 0,
-      budgets: [{ from: '06:00', to: '22:00', bytesPerSecond: 125_000 }],
+      budgets: [{ from: '06:00', to: '22:00', days: ['Mon'], bytesPerSecond: 125_000 }],
     },
     storage: { quotaBytes: 0 },
     logging: { logLevel: 'Information', auditLogStatus: 'Disabled' },

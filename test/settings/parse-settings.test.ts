@@ -178,24 +178,6 @@ describe('parseSettings()', () => {
       expect(parsed).to.have.nested.property('settings.parent.syncProperties.syncWindowMs', undefined);
     });
   });
-
-  describe('warnings', () => {
-    const inVain = {
-      '/onDemand': { onDemand: true },
-      '/transfer/budgets': { transfer: { budgets: [{ from: '06:00', to: '22:00', bytesPerSecond: 1 }] } },
-    };
-    for (const [path, document] of Object.entries(inVain)) {
-      it(`says that ${path} has no effect yet`, () => {
-        const parsed = parseSettings(document);
-        expect(parsed.ok && parsed.warnings.map((warning) => warning.path)).to.deep.equal([path]);
-      });
-    }
-
-    it('are silent for what was not asked', () => {
-      const document = { onDemand: false, transfer: { budgets: [] }, notificationsList: [] };
-      expect(parseSettings(document)).to.have.deep.property('warnings', []);
-    });
-  });
 });
 
 function accepted(document: unknown, context: SettingsContext = {}): Settings {

@@ -20,9 +20,12 @@ async function filled() {
       ],
     }),
   );
+  metrics.observeChildren([{ name: 'plant7line3', connectionState: 'Online', inSync: true, lastSeen: new Date(0) }]);
   metrics.observeStorage({ usedBytes: 1, quotaBytes: 2, freeBytes: 3 });
   metrics.observeCollection(7);
   metrics.observeVerification(0);
+  metrics.observeRateLimit(250_000);
+  metrics.observeOnDemand('Found');
   return metrics.render();
 }
 
@@ -79,6 +82,18 @@ describe('createMetrics()', () => {
     expect(text).to.include('garbage_collections_total{result="Succeeded"} 2\n');
     expect(text).to.include('garbage_collections_total{result="Failed"} 1\n');
     expect(text).to.include('garbage_collected_bytes_total 11\n');
+  });
+
+  it('tells the rate that holds, and counts misses by what became of them', async () => {
+    const metrics = createMetrics();
+    metrics.observeRateLimit(250_000);
+    metrics.observeOnDemand('Found');
+    metrics.observeOnDemand('Failed');
+    metrics.observeOnDemand('Found');
+    const text = await metrics.render();
+    expect(text).to.include('transfer_rate_limit_bytes_per_second 250000\n');
+    expect(text).to.include('on_demand_requests_total{result="Found"} 2\n');
+    expect(text).to.include('on_demand_requests_total{result="Failed"} 1\n');
   });
 
   it('counts a pass once, when it has ended', async () => {

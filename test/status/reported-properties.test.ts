@@ -41,6 +41,7 @@ describe('reportedProperties()', () => {
         repositoriesInSync: 1,
         repositories: [{ name: 'plant/hello', state: 'InSync', tagsInSync: 2, tagsTotal: 2 }],
       },
+      transfer: { bytesPerSecond: 0 },
       outbox: { pending: 0 },
       storage: { usedBytes: 4000, quotaBytes: 0, freeBytes: 5 * 1024 * megabyte },
       children: [],

@@ -34,6 +34,7 @@ export function sampleFacts(changes: Partial<Facts> = {}): Facts {
     sync: syncStatus(),
     loginServer: { host: 'edge:8080' },
     parent: { gatewayEndpoint: 'contoso.azurecr.io', schedule: '* * * * *' },
+    bytesPerSecond: 0,
     storage: { usedBytes: 4000, quotaBytes: 0, freeBytes: 5 * 1024 ** 3 },
     children: [],
     ...changes,

@@ -4,6 +4,7 @@ import { readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { digestOf } from '../../modules/registry/src/oci/digest.ts';
+import type { BlobUpload } from '../../modules/registry/src/oci/registry.ts';
 import { smallBlobBytes } from '../../modules/registry/src/store/layout.ts';
 import { pushBlob } from '../helpers/images.ts';
 import { repository } from '../helpers/names.ts';
@@ -292,6 +293,42 @@ describe('beginBlob()', () => {
       const closing = store.close();
       expect(await waiting).to.equal('UNAVAILABLE');
       await closing;
+    }),
+  );
+
+  it(
+    'can be read while it is appended to, between two appends, after a restart, and not after its commit',
+    withStore(async ({ store, reopen }) => {
+      const read = async (upload: BlobUpload): Promise<Buffer> => {
+        const pieces: Buffer[] = [];
+        for (let position = 0; ;) {
+          const buffer = Buffer.alloc(300_007);
+          const count = await upload.read!(buffer, position);
+          if (count === 0) return Buffer.concat(pieces);
+          pieces.push(buffer.subarray(0, count));
+          position += count;
+        }
+      };
+      const upload = await store.replica.beginBlob(plant, blob);
+      expect(await read(upload)).to.have.length(0);
+      const arriving = new PassThrough();
+      const appended = upload.append(arriving);
+      let sent = 0;
+      for (const end of [1, 100_000, 1_200_000, 2_900_000]) {
+        arriving.write(bytes.subarray(sent, end));
+        sent = end;
+        while ((await read(upload)).length < end) await new Promise((resolve) => setImmediate(resolve));
+        expect((await read(upload)).equals(bytes.subarray(0, end))).to.equal(true);
+      }
+      arriving.end();
+      await appended;
+      expect((await read(upload)).equals(bytes.subarray(0, sent))).to.equal(true);
+      await upload.release();
+      const again = await (await reopen()).replica.beginBlob(plant, blob);
+      expect((await read(again)).equals(bytes.subarray(0, sent))).to.equal(true);
+      await again.append(contentOf(bytes.subarray(sent)));
+      await again.commit(digest);
+      expect(await read(again)).to.have.length(0);
     }),
   );
 });

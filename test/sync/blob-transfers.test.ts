@@ -123,7 +123,7 @@ describe('BlobTransfers.carry()', () => {
   });
 
   it('runs no more than its limit at a time', async () => {
-    transfers.limit({ concurrency: 2, bytesPerSecond: 0 });
+    transfers.limit({ concurrency: 2, bytesPerSecond: 0, budgets: [] });
     let [now, most] = [0, 0];
     source.content = (content) =>
       Readable.from(
@@ -154,5 +154,30 @@ describe('BlobTransfers.carry()', () => {
   it('needs no content, for an empty blob', async () => {
     const empty = descriptorOf(Buffer.alloc(0), 'application/octet-stream');
     expect(await transfers.carry({ source, target, repository: hello, blob: empty, signal: never })).to.equal('sent');
+  });
+
+  it('keeps within the rate over any 10 s, down and up together', async () => {
+    const bytesPerSecond = 100_000;
+    transfers.limit({ concurrency: 4, bytesPerSecond, budgets: [] });
+    const large = Buffer.alloc(25 * bytesPerSecond, 'large');
+    const [down, up] = [Buffer.concat([large, Buffer.from('down')]), Buffer.concat([large, Buffer.from('up')])];
+    await pushBlob(source, hello, down);
+    await pushBlob(target, hello, up);
+    const passed = { down: 0, up: 0 };
+    const carryOne = (from: MemoryRegistry, to: MemoryRegistry, bytes: Buffer, way: 'down' | 'up') =>
+      transfers.carry({
+        ...{ source: from, target: to, repository: hello, signal: never },
+        blob: descriptorOf(bytes, 'application/octet-stream'),
+        progress: { found: () => undefined, done: () => undefined, received: (size) => (passed[way] += size) },
+      });
+    const work = [carryOne(source, target, down, 'down'), carryOne(target, source, up, 'up')];
+    await clock.sleeping();
+    for (let run = 0; run < 4; run += 1) {
+      const before = passed.down + passed.up;
+      await clock.advance(10_000);
+      expect((passed.down + passed.up - before) / (10 * bytesPerSecond)).to.be.within(0.95, 1.05);
+    }
+    expect(passed.down / passed.up).to.be.within(0.9, 1.1);
+    await patiently(clock, Promise.all(work));
   });
 });

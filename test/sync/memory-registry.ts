@@ -56,6 +56,14 @@ export class MemoryRegistry implements ParentRegistry {
   }
   /** Undefined, as a parent without a message feed answers. */
   readMessages: ParentRegistry['readMessages'] = () => Promise.resolve(undefined);
+  /** No activation here, as a parent of another kind answers. */
+  activate: ParentRegistry['activate'] = () => Promise.resolve(false);
+  async deactivate(options?: Cancellable): Promise<void> {
+    await this.#called('deactivate', options);
+  }
+  async reportStatus(): Promise<void> {
+    return Promise.resolve();
+  }
   async close(): Promise<void> {
     this.closed = true;
   }
@@ -99,6 +107,11 @@ export class MemoryRegistry implements ParentRegistry {
   async hasBlob(repository: RepositoryName, digest: Digest, options?: Cancellable): Promise<boolean> {
     await this.#called(`hasBlob ${repository} ${digest}`, options);
     return this.#of(repository).blobs.has(digest);
+  }
+  async statBlob(repository: RepositoryName, digest: Digest, options?: Cancellable) {
+    await this.#called(`statBlob ${repository} ${digest}`, options);
+    const size = this.#of(repository).blobs.has(digest) ? this.#blobs.get(digest)?.length : undefined;
+    return size === undefined ? undefined : { size };
   }
   async mountBlob(repository: RepositoryName, digest: Digest, options?: Cancellable): Promise<boolean> {
     await this.#called(`mountBlob ${repository} ${digest}`, options);

@@ -77,3 +77,12 @@ describe('fitTwinLimits()', () => {
       }),
     ));
 });
+
+describe('checkTwinLimits()', () => {
+  it('says the size of a section that is too big, and what else is wrong in it, and cuts nothing', () => {
+    const rows = Array.from({ length: 4000 }, (_, index) => ({ name: `plant/image-${index}` }));
+    const problems = checkTwinLimits({ rows, 'a.b': 1 });
+    expect(problems.map(({ path }) => path)).to.deep.equal(['', '/a.b']);
+    expect(problems[0]!.message).to.match(/at most 32768 bytes .* found \d{5,}/);
+  });
+});

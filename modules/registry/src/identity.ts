@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { generatePassword, hashPassword } from './auth/password-hash.ts';
+import { limits } from './settings/limits.ts';
 import type { Records } from './store/store.ts';
 
 /** What is born with the data volume and stays in it. */
@@ -40,7 +41,8 @@ export async function readAdmin(records: Records, show: (name: string, password:
   const stored = await records.get('admin-hash');
   if (typeof stored === 'string') return { name, hash: stored };
   const password = generatePassword();
-  const hash = await hashPassword(password);
+  // Nobody guesses 192 random bits, however fast a guess is: no reason to wait for a slow hash.
+  const hash = await hashPassword(password, { ln: limits.scryptLnSmallest.value });
   await records.put('admin-hash', hash);
   show(name, password);
   return { name, hash };

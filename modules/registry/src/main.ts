@@ -1,6 +1,7 @@
 import closeWithGrace from 'close-with-grace';
 import { readFile } from 'node:fs/promises';
-import { startRegistry } from './registry.ts';
+import type { Registry } from './registry.ts';
+import type { Environment } from './settings/environment.ts';
 import { readEnvironment } from './settings/read-environment.ts';
 import { createLog, levelFromRuntime } from './status/create-log.ts';
 
@@ -15,23 +16,33 @@ if (!read.ok) {
   process.exit(1);
 }
 
+const starting = start(read.environment);
+// Before the start is through: process 1 of a container never gets a signal that it has no handler for.
+closeWithGrace({ delay: graceMs, logger: false }, async ({ err, signal }) => {
+  if (err) log.fatal('unexpected error, closing', { error: err });
+  else log.info('closing', { signal });
+  const registry = await starting;
+  await registry.close();
+});
+log.info('connected registry starts');
 try {
-  const registry = await startRegistry({
-    environment: read.environment,
+  await starting;
+} catch (error) {
+  log.fatal('cannot start', { error });
+  process.exit(1);
+}
+
+/** Loads most of the program, which takes as long as to start it. */
+async function start(environment: Environment): Promise<Registry> {
+  const { startRegistry } = await import('./registry.ts');
+  return startRegistry({
+    environment,
     variables,
     version: await packageVersion(),
     log,
     showAdmin: (name, password) =>
       process.stdout.write(`\n  First start: user ${name}, password ${password}\n  It is shown this once.\n\n`),
   });
-  closeWithGrace({ delay: graceMs, logger: false }, async ({ err, signal }) => {
-    if (err) log.fatal('unexpected error, closing', { error: err });
-    else log.info('closing', { signal });
-    await registry.close();
-  });
-} catch (error) {
-  log.fatal('cannot start', { error });
-  process.exit(1);
 }
 
 /** From the nearest package.json above this file, in the source tree and in the build. */

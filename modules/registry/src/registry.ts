@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { createAuth } from './auth/create-auth.ts';
 import { readParentRoots } from './certificate-folder.ts';
+import { summarize } from './gateway/child-status.ts';
+import { openGateway } from './gateway/open-gateway.ts';
 import { createApi } from './http/create-api.ts';
 import { startListeners } from './http/start-listeners.ts';
 import { answerDirectMethods } from './direct-methods.ts';
@@ -11,8 +13,10 @@ import { readAdmin, readIdentity } from './identity.ts';
 import { startIntegrity } from './integrity.ts';
 import { startNotifications } from './notifications.ts';
 import { openTwin } from './open-twin.ts';
+import type { ChildReport } from './parent/parent.ts';
 import { connectParent } from './parent/connect-parent.ts';
 import type { Environment } from './settings/environment.ts';
+import { rateAt } from './settings/transfer-rate.ts';
 import { systemClock, type Clock } from './status/clock.ts';
 import type { LeveledLog } from './status/create-log.ts';
 import { createMetrics } from './status/metrics.ts';
@@ -23,6 +27,7 @@ import { createSteering, type Activation, type Course } from './steering.ts';
 import { openStore } from './store/open-store.ts';
 import type { Damage } from './store/store.ts';
 import { createSyncEngine } from './sync/engine.ts';
+import { createOnDemand } from './sync/on-demand.ts';
 import { createReporter } from './twin/reporter.ts';
 import type { JsonObject } from './twin/twin.ts';
 import { workloadApiOf } from './twin/workload-api.ts';
@@ -77,6 +82,9 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   const metrics = createMetrics({ clock, labels: metricLabels(variables) });
   let freeBytes = await store.freeBytes();
 
+  const gateway = await openGateway({ records: store.records, clock, log, onChange: () => publish() });
+
+  const name = environment.connection?.connectedRegistryName;
   const sync = createSyncEngine({
     store,
     connect: ({ gatewayEndpoint, protocol, syncToken }) =>
@@ -85,7 +93,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
         protocol,
         ...(syncToken && { credentials: syncToken }),
         certificateAuthorities: parentRoots,
-        registryName: environment.connection?.connectedRegistryName,
+        ...(name !== undefined && { self: { registryName: name, instanceId: identity.instanceId, version } }),
         clock,
         log,
       }),
@@ -93,6 +101,14 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     log,
     onStatus: () => publish(),
     onRecovered: () => integrity.recovered(),
+    describe: reportToParent,
+  });
+  const onDemand = createOnDemand({
+    store,
+    link: () => sync.link(),
+    clock,
+    log,
+    onAnswer: (result) => metrics.observeOnDemand(result),
   });
 
   const integrity = await startIntegrity({
@@ -144,8 +160,10 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
       log.setLevel(next.settings.logging.logLevel);
       metrics.observeInfo({ version, mode: next.settings.mode });
       auth.apply(next.settings);
+      gateway.apply(next.settings);
       const active = next.activation.state === 'active';
       sync.apply(next.settings, { active });
+      onDemand.apply(next.settings, { active });
       garbage.apply(next.settings, { active });
       notifications.apply(next.settings, { active });
       publish();
@@ -156,6 +174,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   const api = createApi({
     store,
     auth,
+    gateway,
     state: () => ({
       mode: steering.course.settings.mode,
       ...refusalOf(steering.course.activation.state),
@@ -167,6 +186,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     log,
     clock,
     patience: () => patience.signal,
+    onMiss: onDemand,
     onRequest: (sample) => metrics.observeRequest(sample),
     onChange() {
       lastActivityTime = clock.now();
@@ -203,7 +223,9 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   publish = () => {
     metrics.observeSync(syncStatus());
     metrics.observeCertificate(httpsCertificate.expires);
+    metrics.observeChildren(gateway.children());
     metrics.observeStorage(storageFacts());
+    metrics.observeRateLimit(rateNow());
     if (mayReport) reporter.set(report());
   };
   twin.onDesired((document) => {
@@ -231,6 +253,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     async close() {
       closing.abort(new Error('closing'));
       patience.abort();
+      await onDemand.close();
       await sync.close();
       await integrity.close();
       await garbage.close();
@@ -283,10 +306,21 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
           schedule: settings.parent.syncProperties.schedule,
         },
       }),
+      bytesPerSecond: rateNow(),
       storage: storageFacts(),
-      children: settings.children.map(({ name, mode }) => ({ name, mode })),
+      children: gateway.children(),
       ...(integrity.last && { lastVerification: integrity.last }),
       ...(lastActivityTime && { lastActivityTime }),
+    };
+  }
+
+  function reportToParent(): ChildReport {
+    const { connectionState, inSync, outbox, lastSyncEndTime } = sync.status();
+    const children = summarize(gateway.children());
+    return {
+      ...{ connectionState, inSync, outboxPending: outbox.pending },
+      ...(lastSyncEndTime && { lastSync: lastSyncEndTime.toISOString() }),
+      ...(children && { children }),
     };
   }
 
@@ -305,6 +339,10 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   function storageFacts(): Facts['storage'] {
     const { quotaBytes } = steering.course.settings.storage;
     return { usedBytes: store.contents.usedBytes, freeBytes, quotaBytes };
+  }
+
+  function rateNow(): number {
+    return rateAt(steering.course.settings.transfer, clock.now()).bytesPerSecond;
   }
 
   function health(): Health {

@@ -14,7 +14,7 @@ interface BlobParameters {
 
 /** [end-2] A blob, whole or in part. */
 export async function getBlob(exchange: Exchange, { name, digest }: BlobParameters): Promise<void> {
-  const { request, response, store } = exchange;
+  const { request, response, store, onMiss } = exchange;
   const etag = etagOf(digest);
   const headers: Headers = {
     'Docker-Content-Digest': digest,
@@ -23,12 +23,12 @@ export async function getBlob(exchange: Exchange, { name, digest }: BlobParamete
     'Accept-Ranges': 'bytes',
   };
   if (request.method === 'HEAD' || isUnmodified(request, etag)) {
-    const found = (await store.statBlob(name, digest)) ?? refuse(digest);
+    const found = (await store.statBlob(name, digest)) ?? (await onMiss.statBlob(name, digest)) ?? refuse(digest);
     if (isUnmodified(request, etag)) answerEmpty(response, 304, headers);
     else answerEmpty(response, 200, { ...headers, ...octets, 'Content-Length': found.size });
     return;
   }
-  const blob = (await store.openBlob(name, digest)) ?? refuse(digest);
+  const blob = (await store.openBlob(name, digest)) ?? (await onMiss.openBlob(name, digest)) ?? refuse(digest);
   try {
     const { size } = blob;
     const range = parseRange(rangeHeaderOf(request, etag), size);

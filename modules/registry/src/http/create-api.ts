@@ -1,8 +1,8 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import express from 'express';
 import type { Auth } from '../auth/auth.ts';
 import { RegistryError } from '../errors.ts';
-import { parseRepositoryName } from '../oci/names.ts';
+import type { Gateway } from '../gateway/open-gateway.ts';
+import { parseRepositoryName, type RepositoryName } from '../oci/names.ts';
 import type { Mode } from '../settings/settings.ts';
 import { systemClock, type Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
@@ -16,6 +16,7 @@ import { endpoints } from './endpoints.ts';
 import type { Exchange } from './exchange.ts';
 import { refuseLockedRepository } from './lock.ts';
 import { audit, isAudited, observe } from './observe.ts';
+import { nothingElsewhere, type OnMiss } from './on-miss.ts';
 import { compileTrust, isAddressedTo, originOf } from './origin.ts';
 import { parseParameters } from './parameters.ts';
 import { createQuickAnswers } from './quick-answers.ts';
@@ -35,6 +36,7 @@ export interface ApiState {
 export interface ApiOptions {
   readonly store: Store;
   readonly auth: Auth;
+  readonly gateway: Gateway;
   /** Asked at every request, so that new settings take effect at once. */
   readonly state: () => ApiState;
   /** Only requests addressed to this host[:port] are served. */
@@ -46,6 +48,8 @@ export interface ApiOptions {
   /** The signal that ends answers waiting now: new settings are coming into force, or the registry closes. */
   readonly patience?: () => AbortSignal;
   readonly onRequest?: (sample: RequestSample) => void;
+  /** Where to look for what is not here; without it, nowhere. */
+  readonly onMiss?: OnMiss;
   /** After every acknowledged write by a client. */
   readonly onChange?: () => void;
 }
@@ -55,11 +59,12 @@ const pumpBytes = 1024 * 1024;
 const pumpBuffersKept = 16;
 
 /**
- * The registry API. What is under `/v2` is served straight from node, as express alone would cost more than it does;
- * everything else passes through express. Both use the same table, checks and handlers.
+ * The registry API: one table of endpoints, one order of checks, one answer to errors. Reads answered a moment ago come
+ * first; what is under `/v2` is served straight from node, as express alone would cost more than it does; everything
+ * else passes through express.
  */
 export function createApi(options: ApiOptions): RequestListener {
-  const { store, auth, log } = options;
+  const { store, auth, gateway, log } = options;
   const endless = new AbortController().signal;
   const { patience = () => endless } = options;
   const route = createRouter(endpoints);
@@ -74,15 +79,18 @@ export function createApi(options: ApiOptions): RequestListener {
     onRequest: options.onRequest,
   });
 
-  const app = express();
-  app.disable('x-powered-by');
-  app.use(serve);
+  let app: Promise<RequestListener> | undefined;
 
   return (request, response) => {
     if (!options.state().refusal && quick.serve(request, response)) return;
     if (request.url?.startsWith('/v2') === true) void serve(request, response);
-    else app(request, response);
+    else void serveThroughExpress(request, response);
   };
+
+  async function serveThroughExpress(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    app ??= loadExpress((...exchange) => void serve(...exchange));
+    (await app)(request, response);
+  }
 
   /** Never rejects: whatever goes wrong is answered here. */
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -90,6 +98,8 @@ export function createApi(options: ApiOptions): RequestListener {
     try {
       const [path, search] = splitOnce(request.url ?? '/', '?');
       if (path.startsWith('/v2')) response.setHeader('Docker-Distribution-Api-Version', 'registry/2.0');
+      // A child tells a parent of our kind by it, whatever the answer is.
+      if (path.startsWith('/acr/gateway/')) response.setHeader('Connected-Registry', 'gateway');
       const match = route(request.method ?? '', path);
       const moment = quick.moment();
       const exchange: Exchange = {
@@ -99,6 +109,7 @@ export function createApi(options: ApiOptions): RequestListener {
         origin: originOf(request, trust),
         store,
         auth,
+        gateway,
         buffers,
         remember(headers, bytes) {
           const repository = match.kind === 'found' ? parseRepositoryName(match.raw['name'] ?? '') : undefined;
@@ -106,6 +117,7 @@ export function createApi(options: ApiOptions): RequestListener {
           quick.allow(request, repository, moment);
           quick.remember(request, { endpoint: match.endpoint.id, repository, headers, bytes }, moment);
         },
+        onMiss: nothingElsewhere,
         patience: patience(),
         access: undefined,
         principal: undefined,
@@ -151,6 +163,9 @@ export function createApi(options: ApiOptions): RequestListener {
     await authorize(exchange, endpoint.needs, parameters);
     if (writes && mode === 'ReadOnly') throw new RegistryError('UNSUPPORTED');
     refuseLockedRepository(store, endpoint.needs, parameters.name);
+    if (options.onMiss && !(mode === 'ReadWrite' && isPusherLooking(exchange, parameters.name))) {
+      exchange.onMiss = options.onMiss;
+    }
     if (quotaBytes > 0 && addsContent(exchange, endpoint) && store.contents.usedBytes >= quotaBytes) {
       throw new RegistryError('STORAGE_FULL', { detail: { quotaBytes } });
     }
@@ -168,6 +183,11 @@ function addsContent({ request }: Exchange, endpoint: Endpoint): boolean {
   return endpoint.needs === 'content/write' && request.method !== 'GET' && request.method !== 'DELETE';
 }
 
+/** Who pushes does not send what HEAD finds; so for him only what is here counts. */
+function isPusherLooking({ request, access }: Exchange, name: RepositoryName): boolean {
+  return request.method === 'HEAD' && access?.allows(name, 'content/write') === true;
+}
+
 /** 201: stored · 202 to DELETE: gone · 200: locked or unlocked. A 202 to POST or PATCH only serves a session. */
 function isAcknowledged({ request, response }: Exchange): boolean {
   const { statusCode: status } = response;
@@ -182,4 +202,13 @@ function isAbort(error: unknown, request: IncomingMessage, response: ServerRespo
 function splitOnce(text: string, separator: string): [string, string] {
   const index = text.indexOf(separator);
   return index < 0 ? [text, ''] : [text.slice(0, index), text.slice(index + 1)];
+}
+
+/** With the first request that needs it: pulls and pushes do without its memory. */
+async function loadExpress(serve: RequestListener): Promise<RequestListener> {
+  const { default: express } = await import('express');
+  const app = express();
+  app.disable('x-powered-by');
+  app.use(serve);
+  return app;
 }

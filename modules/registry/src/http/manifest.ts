@@ -16,8 +16,9 @@ interface ManifestParameters {
 
 /** [end-3] The bytes and the media type that were pushed, whatever `Accept` asks for: nothing is ever converted. */
 export async function getManifest(exchange: Exchange, { name, reference }: ManifestParameters): Promise<void> {
-  const { request, response, store } = exchange;
-  const manifest = (await store.findManifest(name, reference)) ?? refuse(reference);
+  const { request, response, store, onMiss } = exchange;
+  const stored = await store.findManifest(name, reference);
+  const manifest = stored ?? (await onMiss.findManifest(name, reference)) ?? refuse(reference);
   for (const locked of [reference, manifest.digest]) refuseUnreadable(store, name, locked);
   const etag = etagOf(manifest.digest);
   const headers: Headers = {
@@ -30,7 +31,7 @@ export async function getManifest(exchange: Exchange, { name, reference }: Manif
   else {
     const whole = { ...headers, 'Content-Type': manifest.mediaType };
     answerBytes(response, 200, manifest.bytes, whole);
-    exchange.remember(whole, manifest.bytes);
+    if (stored) exchange.remember(whole, manifest.bytes);
   }
 }
 

@@ -16,14 +16,15 @@ interface ReferrersParameters {
 
 /** [end-12] What refers to a manifest, which itself need not be here; always an index, never 404. */
 export async function listReferrers(exchange: Exchange, { name, digest }: ReferrersParameters): Promise<void> {
-  const { query, response, store } = exchange;
+  const { query, response, store, onMiss } = exchange;
   const { limit, after } = pageRequestIn(query);
   // A media type has no space: it was a plus that nobody encoded.
   const artifactType = query.get('artifactType')?.replaceAll(' ', '+');
   const manifests: Descriptor[] = [];
   let more = false;
   let sizeBytes = 0;
-  for await (const descriptor of limit === 0 ? [] : store.listReferrers(name, digest)) {
+  const referrers = (await onMiss.listReferrers(name, digest)) ?? store.listReferrers(name, digest);
+  for await (const descriptor of limit === 0 ? [] : referrers) {
     if (after !== undefined && descriptor.digest <= after) continue;
     if (artifactType !== undefined && descriptor.artifactType !== artifactType) continue;
     sizeBytes += Buffer.byteLength(JSON.stringify(descriptor));

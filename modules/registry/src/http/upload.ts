@@ -98,7 +98,7 @@ async function append(exchange: Exchange, session: UploadSession): Promise<void>
   const wanted = range && range.end + 1 - range.start;
   if (wanted !== undefined) checkLength(wanted, contentLengthOf(request) ?? wanted);
   try {
-    await session.append(bodyOf(request));
+    await session.append(bodyOf(request), { isOurs: true });
   } finally {
     exchange.bytesReceived += session.offset - before;
   }

@@ -78,6 +78,16 @@ export interface BlobUpload {
   readonly offset: number;
   /** Adds `content` at `offset`. What arrived before an error or an abort is kept, and `offset` tells it. */
   append(content: AsyncIterable<Uint8Array>, options?: Cancellable): Promise<void>;
+  /**
+   * Reads from byte `position` of what was received, also while more is appended; 0 where there is nothing (yet).
+   * Only where the target can.
+   */
+  read?(buffer: Uint8Array, position: number): Promise<number>;
+  /**
+   * Only where what is appended is gathered and sent in larger parts: these then leave at this pace, whatever the
+   * pace at which they were gathered.
+   */
+  paceWith?(pace: Pace): void;
   /** Verifies, makes durable, makes visible. DIGEST_INVALID discards the upload. */
   commit(digest: Digest): Promise<void>;
   /** Discards what was received. */
@@ -85,3 +95,6 @@ export interface BlobUpload {
   /** Lets go without discarding: the next `beginBlob` goes on from `offset`. */
   release(): Promise<void>;
 }
+
+/** Resolves with how many of `sizeBytes` may go on now, at least one; rejects with the signal's reason. */
+export type Pace = (sizeBytes: number, signal?: AbortSignal) => Promise<number>;

@@ -92,8 +92,19 @@ function realmOf(challenge: Challenge, parent: URL): URL {
 
 /** Whether `scope` asks for nothing beyond `whole`, which then is as good, or better. */
 function isPartOf(scope: string, whole: string): boolean {
-  const parts = new Set(whole.split(' '));
-  return scope.split(' ').every((part) => parts.has(part));
+  const parts = new Set(permissionsIn(whole));
+  return permissionsIn(scope).every((part) => parts.has(part));
+}
+
+/** One by one: `repository:plant/hello:pull,push` gives `repository:plant/hello:pull` and `…:push`. */
+function permissionsIn(scope: string): string[] {
+  return scope.split(' ').flatMap((part) => {
+    const end = part.lastIndexOf(':') + 1;
+    return part
+      .slice(end)
+      .split(',')
+      .map((action) => part.slice(0, end) + action);
+  });
 }
 
 function sameService(one: TokenService, other: TokenService): boolean {

@@ -1,26 +1,31 @@
 import { Readable } from 'node:stream';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
-import type { Cancellable, ImageSource, ImageTarget } from '../oci/registry.ts';
-import { pullAccess } from './access.ts';
+import type { Cancellable } from '../oci/registry.ts';
+import { pullAccess, pushAccess } from './access.ts';
 import type { BlobPlaces } from './blob-places.ts';
 import type { OpenAnswer } from './connection.ts';
 import { connectionFailure } from './failure.ts';
-import { ParentError } from './parent.ts';
+import { ParentError, type ParentRegistry } from './parent.ts';
 import type { Sender } from './send.ts';
 
-type Blobs = Pick<ImageSource, 'readBlob'> & Pick<ImageTarget, 'hasBlob'>;
+type Blobs = Pick<ParentRegistry, 'readBlob' | 'hasBlob' | 'statBlob'>;
 
 /** Blobs of the parent (distribution-spec 1.1, end-2), often from a storage host it redirects to. */
 export function createBlobs(options: { readonly sender: Sender; readonly places: BlobPlaces }): Blobs {
   const { sender, places } = options;
 
   /** The size HEAD tells; undefined: not there; NaN: there, size unknown. */
-  async function sizeOf(repository: RepositoryName, digest: Digest, signal?: AbortSignal): Promise<number | undefined> {
+  async function sizeOf(
+    repository: RepositoryName,
+    digest: Digest,
+    signal: AbortSignal | undefined,
+    access = pullAccess(repository),
+  ): Promise<number | undefined> {
     const { status, headers } = await sender.ask({
       method: 'HEAD',
       to: `/v2/${repository}/blobs/${digest}`,
-      access: pullAccess(repository),
+      access,
       understands: [200, 404],
       signal,
     });
@@ -28,10 +33,18 @@ export function createBlobs(options: { readonly sender: Sender; readonly places:
   }
 
   return {
+    /** Asked as who pushes, so that a parent of our kind does not count what it could only fetch. */
     async hasBlob(repository, digest, { signal } = {}) {
-      const isThere = (await sizeOf(repository, digest, signal)) !== undefined;
+      const isThere = (await sizeOf(repository, digest, signal, pushAccess(repository))) !== undefined;
       if (isThere) places.note(digest, repository);
       return isThere;
+    },
+    async statBlob(repository, digest, { signal } = {}) {
+      const size = await sizeOf(repository, digest, signal);
+      if (size === undefined) return undefined;
+      if (!Number.isSafeInteger(size))
+        throw new ParentError('broken', `the parent does not tell the size of ${digest}`);
+      return { size };
     },
     async readBlob(repository, digest, { offset = 0, signal }: Cancellable & { readonly offset?: number } = {}) {
       const answer = await sender.open({

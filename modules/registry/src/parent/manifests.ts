@@ -51,11 +51,12 @@ export function createManifests(options: { readonly sender: Sender; readonly pat
     repository: RepositoryName,
     reference: Reference,
     { signal }: Cancellable = {},
+    access = pullAccess(repository),
   ): Promise<Digest | undefined> {
     const { status, headers } = await sender.ask({
       method: 'HEAD',
       to: pathOf(repository, reference),
-      access: pullAccess(repository),
+      access,
       headers: accept,
       understands: [200, 404, ...headRefused],
       signal,
@@ -83,8 +84,10 @@ export function createManifests(options: { readonly sender: Sender; readonly pat
   return {
     findManifest,
     remove,
-    resolveTag: resolve,
-    hasManifest: async (repository, digest, more) => (await resolve(repository, digest, more)) !== undefined,
+    resolveTag: (repository, tag, more) => resolve(repository, tag, more),
+    /** Asked as who pushes, like `hasBlob`. */
+    hasManifest: async (repository, digest, more) =>
+      (await resolve(repository, digest, more, pushAccess(repository))) !== undefined,
     async deleteTag(repository, tag, more) {
       try {
         return await remove(repository, tag, more);

@@ -6,6 +6,7 @@ import type { Authorizer } from './authorizer.ts';
 import { parseChallenges } from './challenge.ts';
 import type { Connection, HttpRequest, OpenAnswer } from './connection.ts';
 import { answerFailure, isTrustFailure } from './failure.ts';
+import type { PacedBody } from './paced-body.ts';
 import { ParentError } from './parent.ts';
 import { delayBeforeRetry, type Patience } from './patience.ts';
 import { readBody } from './read-body.ts';
@@ -17,7 +18,7 @@ export interface Question {
   readonly to: string | URL;
   readonly access: Access;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Buffer;
+  readonly body?: Buffer | PacedBody;
   /** The statuses the asker knows what to do with; every other one throws. */
   readonly understands: readonly number[];
   readonly answerTimeoutMs?: number;

@@ -1,7 +1,8 @@
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
-import type { BlobUpload } from '../oci/registry.ts';
+import type { BlobUpload, Pace } from '../oci/registry.ts';
 import { pushAccess } from './access.ts';
+import { paceBody } from './paced-body.ts';
 import { ParentError } from './parent.ts';
 import { inParts } from './parts.ts';
 import type { Patience } from './patience.ts';
@@ -33,6 +34,7 @@ export function openUpload(options: {
   let offset = session.offset;
   /** A part is under way, or failed: only the parent knows how much of it arrived. */
   let isUnsure = false;
+  let pace: Pace | undefined;
 
   async function sendPart(part: Buffer, signal: AbortSignal | undefined): Promise<void> {
     const end = offset + part.length;
@@ -42,6 +44,7 @@ export function openUpload(options: {
       if (session.offset < offset) throw lost(`holds ${session.offset} of ${offset} bytes`);
       if (session.offset >= end) return;
       isUnsure = true;
+      const body = part.subarray(session.offset - offset);
       const answer = await sender.ask({
         method: 'PATCH',
         to: session.location,
@@ -50,7 +53,7 @@ export function openUpload(options: {
           'content-type': 'application/octet-stream',
           'content-range': `${session.offset}-${end - 1}`,
         },
-        body: part.subarray(session.offset - offset),
+        body: pace ? paceBody(body, pace, signal) : body,
         understands: [201, 202, 204],
         answerTimeoutMs: patience.writeTimeoutMs,
         once: true,
@@ -80,6 +83,9 @@ export function openUpload(options: {
   return {
     get offset() {
       return offset;
+    },
+    paceWith(given) {
+      pace = given;
     },
     async append(content, { signal } = {}) {
       const length = Math.min(partBytes, Math.max(1, sizeBytes - offset));

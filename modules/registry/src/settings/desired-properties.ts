@@ -1,4 +1,4 @@
-import type { LogLevel, Mode } from './settings.ts';
+import type { LogLevel, Mode, TransferBudget } from './settings.ts';
 
 /** The desired properties as written, once `schema.ts` has accepted them and filled in its defaults. */
 export interface DesiredProperties {
@@ -28,7 +28,7 @@ export interface DesiredProperties {
   readonly transfer: {
     readonly concurrency: number;
     readonly bytesPerSecond: number;
-    readonly budgets: readonly { readonly from: string; readonly to: string; readonly bytesPerSecond: number }[];
+    readonly budgets: readonly TransferBudget[];
   };
   readonly storage: { readonly quotaBytes: number };
   readonly logging: { readonly logLevel: LogLevel; readonly auditLogStatus: 'Enabled' | 'Disabled' };

@@ -2,7 +2,6 @@ import { deepFreeze } from './deep-freeze.ts';
 import type { DesiredProperties } from './desired-properties.ts';
 import { property, root } from './entries.ts';
 import type { ConnectionString } from './environment.ts';
-import { notYetWarnings } from './not-yet.ts';
 import { brokenRules } from './rules.ts';
 import { isContinuous } from './schedule.ts';
 import { createCheck } from './schema-problems.ts';
@@ -32,7 +31,7 @@ export function parseSettings(document: unknown, context: SettingsContext = {}):
   const problems = [...(checked.ok ? [] : checked.problems), ...brokenRules(copy, variables)];
   if (!checked.ok || problems.length > 0) return deepFreeze({ ok: false, problems });
   const settings = toSettings(checked.document, connection, variables);
-  const warnings = [...notYetWarnings(document), ...parentWarnings(checked.document, settings)];
+  const warnings = parentWarnings(checked.document, settings);
   return deepFreeze({ ok: true, settings, warnings });
 }
 

@@ -31,7 +31,7 @@ export function createCheck<Document>(schema: Schema): (document: unknown) => Ch
   };
 }
 
-function problemOf(error: ErrorObject): Problem {
+export function problemOf(error: ErrorObject): Problem {
   const { instancePath, keyword, data } = error;
   const params = error.params as Record<string, unknown>;
   switch (keyword) {

@@ -1,6 +1,7 @@
 import { limits } from './limits.ts';
 import { continuousSchedule } from './schedule.ts';
 import { choice, flag, group, list, text, wholeNumber, type Schema } from './schema-words.ts';
+import { weekdays } from './transfer-rate.ts';
 
 const passwords = list(
   'hashes that are accepted; two, so that one can be changed while the other works',
@@ -128,17 +129,20 @@ export const schema: Schema = group({
     },
     { default: {} },
   ),
-  onDemand: flag('fetch from the parent what a client misses', { default: false }),
+  onDemand: flag('fetch from the parent, in the repositories above, what a client misses', { default: false }),
   transfer: group(
     {
       concurrency: wholeNumber('blobs at a time', 1, { maximum: limits.transferConcurrency.value, default: 4 }),
-      bytesPerSecond: wholeNumber('bytes per second from and to the parent; 0: no limit', 0, { default: 0 }),
+      bytesPerSecond: wholeNumber('bytes per second from and to the parent, in all; 0: no limit', 0, { default: 0 }),
       budgets: list(
-        'other rates by time of day',
+        'other rates by time of day; the first whose time it is counts',
         group(
           {
             from: text('begin, HH:MM UTC', { format: 'time-of-day' }),
-            to: text('end, HH:MM UTC', { format: 'time-of-day' }),
+            to: text('end, HH:MM UTC; earlier than from: on the next day', { format: 'time-of-day' }),
+            days: list('days on which it begins, Mon to Sun; empty: every day', choice('weekday', weekdays), {
+              default: [],
+            }),
             bytesPerSecond: wholeNumber('bytes per second in this time; 0: no limit', 0),
           },
           { required: ['from', 'to', 'bytesPerSecond'] },

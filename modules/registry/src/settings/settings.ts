@@ -96,8 +96,12 @@ export interface TransferBudget {
   /** `HH:MM`, UTC. */
   readonly from: string;
   readonly to: string;
+  /** On which it begins; empty: every day. */
+  readonly days: readonly Weekday[];
   readonly bytesPerSecond: number;
 }
+
+export type Weekday = 'Mon' | 'Tue' | 'Wed' | 'Thu' | 'Fri' | 'Sat' | 'Sun';
 
 /** One thing wrong with a document: where, and the rule that is broken. Never shows a secret. */
 export interface Problem {
@@ -110,6 +114,6 @@ export type ParsedSettings =
   | {
       readonly ok: true;
       readonly settings: Settings;
-      /** Accepted, but without effect in this version. */ readonly warnings: readonly Problem[];
+      /** Accepted, but without effect. */ readonly warnings: readonly Problem[];
     }
   | { readonly ok: false; readonly problems: readonly Problem[] };

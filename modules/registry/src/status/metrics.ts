@@ -2,7 +2,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Mode } from '../settings/settings.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { metricsTable, type MetricName } from './metrics-table.ts';
-import { mostTelling, type StorageFacts } from './reported-properties.ts';
+import { mostTelling, type ChildFacts, type StorageFacts } from './reported-properties.ts';
 import type { ConnectionState, RepositoryProgress, SyncState, SyncStatus } from './sync-status.ts';
 
 /** One answered request. */
@@ -19,6 +19,9 @@ export interface RequestSample {
   readonly bytesReceived: number;
 }
 
+/** What became of a client's miss. */
+export type OnDemandResult = 'Found' | 'Missing' | 'Failed';
+
 export interface MetricsOptions {
   /** Put on every sample: `iothub`, `edge_device`, `instance_number`, as edgeHub's metrics have them. */
   readonly labels?: Readonly<Record<string, string>>;
@@ -30,7 +33,11 @@ export interface Metrics {
   observeRequest(sample: RequestSample): void;
   /** Call it on every change of the sync status; passes are counted by their end times. */
   observeSync(status: SyncStatus): void;
+  observeChildren(children: readonly ChildFacts[]): void;
   observeStorage(storage: StorageFacts): void;
+  /** 0: no limit. */
+  observeRateLimit(bytesPerSecond: number): void;
+  observeOnDemand(result: OnDemandResult): void;
   /** When the HTTPS certificate in use ends; undefined: HTTPS is off. */
   observeCertificate(expires: Date | undefined): void;
   /** An event was taken by the hub. */
@@ -46,6 +53,7 @@ export interface Metrics {
 
 /** More would make a series for every repository of a large registry. */
 const repositoryLimit = 100;
+const childLimit = 100;
 const secondsBuckets = [0.005, 0.05, 0.5, 5, 60];
 const connectionStates: readonly ConnectionState[] = ['Online', 'Offline', 'Syncing', 'Unhealthy'];
 const repositoryStates: readonly RepositoryProgress['state'][] = ['Pending', 'Syncing', 'InSync', 'Failed'];
@@ -81,6 +89,11 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
   const tagsInSync = gauge('tagsInSync');
   const outboxPending = gauge('outboxPending');
   const outboxAge = gauge('outboxAge');
+  const childInSync = gauge('childInSync');
+  const childState = gauge('childState');
+  const childLastSeen = gauge('childLastSeen');
+  const rateLimit = gauge('rateLimit');
+  const onDemand = counter('onDemand');
   const certificateExpiry = gauge('certificateExpiry');
   const notificationsSent = counter('notificationsSent');
   const storageUsed = gauge('storageUsed');
@@ -141,12 +154,26 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
       outboxOldest = status.outbox.oldest;
     },
 
+    observeChildren(children) {
+      for (const series of [childInSync, childState, childLastSeen]) series.reset();
+      for (const { name: child, inSync: isInSync, connectionState: state = 'Offline', lastSeen } of children.slice(
+        0,
+        childLimit,
+      )) {
+        childInSync.set({ child }, Number(isInSync === true));
+        childState.set({ child, state }, 1);
+        childLastSeen.set({ child }, (lastSeen?.getTime() ?? 0) / 1000);
+      }
+    },
+
     observeStorage({ usedBytes, freeBytes, quotaBytes }) {
       storageUsed.set(usedBytes);
       storageFree.set(freeBytes);
       storageQuota.set(quotaBytes);
     },
 
+    observeRateLimit: (bytesPerSecond) => rateLimit.set(bytesPerSecond),
+    observeOnDemand: (result) => onDemand.inc({ result }),
     observeCertificate(expires) {
       certificateExpiry.set(expires ? expires.getTime() / 1000 : 0);
     },

@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { RegistryError } from '../errors.ts';
 import { abortable } from './abortable.ts';
+import { giveBack } from './give-back.ts';
 import { smallBlobBytes } from './layout.ts';
 
 /** Where an upload's bytes go: the file, once there are more than a few. */
@@ -12,10 +13,14 @@ export interface AppendTarget {
   readonly held: Buffer;
   /** Opens the file; called at most once, when it is needed. */
   open(): Promise<FileHandle>;
+  /** Called when a piece has arrived: it is in memory until it is written. */
+  onReceived(piece: Uint8Array): void;
   /** Called while the pieces are on their way to the file, in order: the time to hash them. */
   onWriting(pieces: readonly Uint8Array[], position: number): void;
   /** Called once they are in it. */
   onWritten(sizeBytes: number): void;
+  /** Called every 16 MB: time to remember where the bytes are. */
+  onSync(): Promise<void>;
 }
 
 export interface AppendOptions {
@@ -23,6 +28,8 @@ export interface AppendOptions {
   readonly signal: AbortSignal;
   /** More than this is refused with SIZE_INVALID: nobody fills the disk with a blob that never ends. */
   readonly limitBytes: number;
+  /** Nobody else reads the pieces of `content`, now or later: their memory is freed once it is written. */
+  readonly isOurs: boolean;
   /** Throws when the disk is needed for something else; asked at the start and every 16 MB. */
   readonly ensureRoom: () => Promise<void>;
 }
@@ -39,14 +46,14 @@ const syncBytes = 16 * 1024 * 1024;
  * A chunk must not be changed by its giver afterwards.
  */
 export async function appendContent(target: AppendTarget, options: AppendOptions): Promise<Buffer | undefined> {
-  const { content, signal, limitBytes, ensureRoom } = options;
+  const { content, signal, limitBytes, isOurs, ensureRoom } = options;
   let file: FileHandle | undefined;
   let end = target.storedBytes;
   let pieces: Uint8Array[] = target.held.length > 0 ? [target.held] : [];
   let gathered = target.held.length;
   let unsynced = 0;
   let writing = Promise.resolve();
-  let syncing: Promise<void> | undefined;
+  let syncing: Promise<unknown> | undefined;
   let checking = Promise.resolve();
 
   /** One write at a time, while the next pieces are gathered; the disk is given its time without waiting for it. */
@@ -57,7 +64,10 @@ export async function appendContent(target: AppendTarget, options: AppendOptions
     file ??= await target.open();
     const [ready, sizeBytes] = [pieces, gathered];
     [pieces, gathered] = [[], 0];
-    writing = writeAll(file, ready, sizeBytes, end).then(() => target.onWritten(sizeBytes));
+    writing = writeAll(file, ready, sizeBytes, end).then(() => {
+      target.onWritten(sizeBytes);
+      if (isOurs) giveBack(ready);
+    });
     writing.catch(() => undefined); // told by the next await of it
     target.onWriting(ready, end);
     end += sizeBytes;
@@ -65,7 +75,7 @@ export async function appendContent(target: AppendTarget, options: AppendOptions
     if (unsynced < syncBytes) return;
     unsynced = 0;
     await syncing; // at most 32 MB wait for the disk
-    syncing = file.datasync();
+    syncing = Promise.all([file.datasync(), target.onSync()]);
     syncing.catch(() => undefined);
     checking = ensureRoom();
     checking.catch(() => undefined);
@@ -78,6 +88,7 @@ export async function appendContent(target: AppendTarget, options: AppendOptions
       if (end + gathered + piece.length > limitBytes)
         throw new RegistryError('SIZE_INVALID', { detail: { limitBytes } });
       pieces.push(piece);
+      target.onReceived(piece);
       gathered += piece.length;
       if (gathered >= writeBytes || pieces.length >= writePieces) await flush();
     }

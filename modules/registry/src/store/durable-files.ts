@@ -1,10 +1,12 @@
-import { constants, type Stats } from 'node:fs';
+import { closeSync, constants, fsync, openSync, type Stats } from 'node:fs';
 import { mkdir, open, readFile, rename, rm, stat, writeFile, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { promisify } from 'node:util';
 import { digestFrom, startHash, type Digest, type DigestAlgorithm } from '../oci/digest.ts';
 import { hasCode } from './storage-error.ts';
 
 const readBytes = 1024 * 1024;
+const syncDescriptor = promisify(fsync);
 
 /** The length of the file in bytes; undefined where there is none. */
 export async function fileSize(path: string): Promise<number | undefined> {
@@ -22,6 +24,22 @@ async function statFile(path: string): Promise<Stats | undefined> {
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return undefined;
     throw error;
+  }
+}
+
+/** The number of bytes read into `buffer`; 0 beyond the end, and where there is no such file (any more). */
+export async function readFilePart(path: string, buffer: Uint8Array, position: number): Promise<number> {
+  let file: FileHandle;
+  try {
+    file = await open(path);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return 0;
+    throw error;
+  }
+  try {
+    return (await file.read(buffer, 0, buffer.length, position)).bytesRead;
+  } finally {
+    await file.close();
   }
 }
 
@@ -43,7 +61,7 @@ export async function digestOfFile(path: string, algorithm: DigestAlgorithm): Pr
 
 /**
  * Moves a finished file to its place for good: its content and then its name survive a power cut.
- * `file` is `from`, where it is open for writing already; it stays open.
+ * `file` is `from`, where it is open for writing already; it is closed then.
  */
 export async function placeFile(from: string, to: string, file?: FileHandle): Promise<void> {
   await (file ? file.datasync() : syncContent(from));
@@ -54,15 +72,16 @@ export async function placeFile(from: string, to: string, file?: FileHandle): Pr
     await makeDirectory(dirname(to)); // the first of its folder
     await rename(from, to);
   }
-  await syncDirectory(dirname(to));
+  await Promise.all([syncDirectory(dirname(to)), file?.close()]);
 }
 
+/** Opens and closes without a thread of the pool: a directory that was just used is in memory. */
 export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path);
+  const directory = openSync(path, 'r');
   try {
-    await directory.sync();
+    await syncDescriptor(directory);
   } finally {
-    await directory.close();
+    closeSync(directory);
   }
 }
 

@@ -159,7 +159,7 @@ export async function openGroupCommit({ index, tables, clock, log }: GroupCommit
 
   async function write(group: Map<string, Operation>, next: Totals, sync: boolean): Promise<void> {
     if (group.size === 0) return;
-    const operations = [...group.values()];
+    const operations = [...group].map(([key, operation]) => atRoot(key, operation));
     if (next !== totals) operations.push({ type: 'put', sublevel: tables.record, key: totalsKey, value: next });
     const options = { keyEncoding: 'utf8', sync };
     await index.batch(operations, options);
@@ -177,6 +177,12 @@ export async function openGroupCommit({ index, tables, clock, log }: GroupCommit
     damaged = false;
     log.info('the index was opened anew');
   }
+}
+
+/** The same operation by its whole key: the index need not put the table's prefix before it again. */
+function atRoot(key: string, operation: Operation): Operation {
+  if (operation.type === 'del') return { type: 'del', key };
+  return { type: 'put', key, value: operation.value, valueEncoding: operation.sublevel?.valueEncoding() };
 }
 
 /** One writer's view of the group, kept apart until its body has come to its end. */

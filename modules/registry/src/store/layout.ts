@@ -13,7 +13,7 @@
  * │   ├── blob        <digest>                        -> size, added
  * │   ├── content     <digest>                        -> the bytes of a blob of up to 64 KiB
  * │   ├── suspect     manifest|link|blob NUL <its key> -> since when it may be that nothing needs it
- * │   ├── upload      <id>                            -> repository, started, digest?; only of one that has a file
+ * │   ├── upload      <id>                            -> repository, started, digest?; only of one that is large or was let go
  * │   ├── journal     <sequence>                      -> what changed: push, tag, untag, delete
  * │   ├── outbox      <sequence of the journal>       -> what is still to be carried to the parent
  * │   └── record      <kind> NUL <id>                 -> `fact`: other rooms' records · `store`: totals

@@ -32,6 +32,12 @@ export interface OpenIndexOptions {
   readonly mayMendIndex?: boolean;
 }
 
+/**
+ * For devices with little memory, and measured (README, "Performance"): what LevelDB keeps of its own, and how many
+ * table files of 2 MB it maps at a time.
+ */
+const levelOptions = { cacheSize: 2 * 1024 * 1024, writeBufferSize: 2 * 1024 * 1024, maxOpenFiles: 64 };
+
 /** LevelDB on the disk; the types of `level` are those of browsers too, which have no repair. */
 const levelDb = Level as typeof Level & { repair(location: string): Promise<void> };
 
@@ -88,7 +94,7 @@ export async function openIndex(options: OpenIndexOptions): Promise<OpenedIndex>
 
 /** Without `mayCreate`, LevelDB must not begin anew over files whose list it lost: it would delete them. */
 async function tryOpen(location: string, { mayCreate }: { readonly mayCreate: boolean }): Promise<Index> {
-  const index = new Level(location, { createIfMissing: mayCreate });
+  const index = new Level(location, { ...levelOptions, createIfMissing: mayCreate });
   await index.open();
   return index;
 }

@@ -1,4 +1,4 @@
-import { statfs } from 'node:fs/promises';
+import { access, constants, statfs } from 'node:fs/promises';
 import { RegistryError } from '../errors.ts';
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
@@ -14,12 +14,13 @@ import { createImageReader } from './image-reader.ts';
 import { createImageTarget } from './image-target.ts';
 import { blobsDirectory, openTables, recordKey, uploadsDirectory, type Index } from './layout.ts';
 import { createLocks, refuseAnyLocked } from './locks.ts';
-import { openIndex } from './open-index.ts';
+import { openIndex, type OpenedIndex } from './open-index.ts';
 import { removeRepository } from './remove-repository.ts';
 import type { Damage, Store } from './store.ts';
 import { createLinkRenewal } from './suspects.ts';
 import { createTurns } from './turns.ts';
 import { verifyStore } from './verify-store.ts';
+import { asVolumeError } from './volume-error.ts';
 
 export interface OpenStoreOptions {
   /** The data volume; created where it is missing. */
@@ -38,14 +39,19 @@ export interface OpenStoreOptions {
   readonly reserveBytes?: number;
 }
 
+/** No disk takes more than this in that time. */
+const roomyBytes = 1024 * 1024 * 1024;
+const roomyMs = 100;
+
 /**
  * Opens the store of a data volume. It reads a few keys, however much there is.
- * Throws when another process has it open (the cause's code is LEVEL_LOCKED).
+ * Throws when another process has it open (the cause's code is LEVEL_LOCKED), and when it cannot be written.
  */
 export async function openStore(options: OpenStoreOptions): Promise<Store> {
   const { directory, clock, log, carries = () => false, onDamage, reserveBytes = 16 * 1024 * 1024 } = options;
-  for (const path of [blobsDirectory(directory), uploadsDirectory(directory)]) await makeDirectory(path);
-  const { index, condition } = await openIndex(options);
+  const { index, condition } = await openVolume(options).catch((error: unknown) => {
+    throw asVolumeError(error, directory);
+  });
   const tables = openTables(index);
   const commit = await openGroupCommit({ index, tables, clock, log });
   const reader = createImageReader({
@@ -56,6 +62,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   const uploads = createBlobUploads({ directory, tables, commit, places, ensureRoom, clock });
   const { beginBlob } = uploads;
   let measuring: Promise<number> | undefined;
+  let roomyUntilMs = 0;
   const closing = new AbortController();
   const errands = new Set<Promise<unknown>>();
   const fromParent: Author = { origin: 'parent', carried: false };
@@ -137,9 +144,21 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     return bavail * bsize;
   }
 
-  /** Asked once for all who ask at the same time. */
+  /** Asked once for all who ask at the same time, and not again at once while there is far more than could be filled. */
   async function ensureRoom(): Promise<void> {
+    if (performance.now() < roomyUntilMs) return;
     measuring ??= freeBytes().finally(() => (measuring = undefined));
-    if ((await measuring) < reserveBytes) throw new RegistryError('STORAGE_FULL');
+    const free = await measuring;
+    if (free < reserveBytes) throw new RegistryError('STORAGE_FULL');
+    if (free - reserveBytes > roomyBytes) roomyUntilMs = performance.now() + roomyMs;
   }
+}
+
+async function openVolume(options: OpenStoreOptions): Promise<OpenedIndex> {
+  const { directory } = options;
+  await makeDirectory(directory);
+  // On a read-only volume mkdir says that the parent is missing.
+  await access(directory, constants.W_OK);
+  for (const path of [blobsDirectory(directory), uploadsDirectory(directory)]) await makeDirectory(path);
+  return await openIndex(options);
 }

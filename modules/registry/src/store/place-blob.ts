@@ -13,6 +13,8 @@ import type { Turns } from './turns.ts';
 export interface VerifiedBlob {
   /** Of the upload that brought it. */
   readonly id: string;
+  /** Whether the index may have a row of that upload. */
+  readonly isRecorded: boolean;
   readonly repository: RepositoryName;
   readonly digest: Digest;
   readonly sizeBytes: number;
@@ -28,14 +30,15 @@ export interface BlobPlace {
 
 /**
  * Moves the file of a verified blob to its place and makes it visible: content, name, index, each on the disk before the
- * next. One that is there already is only linked. `file` is that of the upload, where it is open. Throws BLOB_UPLOAD_UNKNOWN when its bytes are nowhere.
+ * next. One that is there already is only linked. `file` is that of the upload, where it is open; it is closed on the way.
+ * Throws BLOB_UPLOAD_UNKNOWN when its bytes are nowhere.
  */
 export async function placeFileBlob(
   { directory, tables, commit, places }: BlobPlace,
   blob: VerifiedBlob,
   file?: FileHandle,
 ): Promise<void> {
-  const { id, repository, digest, sizeBytes } = blob;
+  const { id, isRecorded, repository, digest, sizeBytes } = blob;
   const [from, to] = [uploadPath(directory, id), blobPath(directory, digest)];
   const endTurn = await places.take(digest);
   try {
@@ -46,7 +49,7 @@ export async function placeFileBlob(
     else throw new RegistryError('BLOB_UPLOAD_UNKNOWN');
     await commit.transact((write) => {
       linkBlob(write, repository, digest, sizeBytes);
-      write.delete(tables.upload, id);
+      if (isRecorded) write.delete(tables.upload, id);
     });
     if (isThere) await removeFile(from);
   } finally {
@@ -57,13 +60,13 @@ export async function placeFileBlob(
 /** Writes a small verified blob and makes it visible, in one batch. */
 export function placeSmallBlob(
   { tables, commit }: BlobPlace,
-  { id, repository, digest }: Omit<VerifiedBlob, 'sizeBytes'>,
+  { id, isRecorded, repository, digest }: Omit<VerifiedBlob, 'sizeBytes'>,
   bytes: Buffer,
 ): Promise<void> {
   return commit.transact((write) => {
-    if (!write.get(tables.content, digest)) write.put(tables.content, digest, bytes);
+    if (!write.get(tables.content, digest)?.equals(bytes)) write.put(tables.content, digest, bytes); // or damaged
     linkBlob(write, repository, digest, bytes.length);
-    write.delete(tables.upload, id);
+    if (isRecorded) write.delete(tables.upload, id);
   });
 }
 

@@ -15,6 +15,8 @@ export interface Progress {
   storedBytes: number;
   /** What came before there was a file: small, and written to one when its sender lets go of it. */
   held: Buffer;
+  /** While an append runs: what follows the stored bytes and is in memory only, `held` included. */
+  unwritten: Uint8Array[];
   /** Open from the first write until the commit, or until its sender lets go. */
   file: FileHandle | undefined;
   /** Of the first `hashedBytes`, or of nothing that is in the file once that is not a number. */
@@ -30,9 +32,38 @@ export const nothingHeld = Buffer.alloc(0);
 
 export function createProgress(id: string, row: UploadRow, stored?: { readonly storedBytes: number }): Progress {
   return {
-    ...{ id, row, isRecorded: stored !== undefined, storedBytes: stored?.storedBytes ?? 0, held: nothingHeld },
+    ...{
+      id,
+      row,
+      isRecorded: stored !== undefined,
+      storedBytes: stored?.storedBytes ?? 0,
+      held: nothingHeld,
+      unwritten: [],
+    },
     ...{ file: undefined, hash: undefined, hashedBytes: 0, verified: undefined, isBusy: false, isOver: false },
   };
+}
+
+/** Takes the first `sizeBytes` out of the memory: they are in the file. */
+export function noteWritten(progress: Progress, sizeBytes: number): void {
+  progress.storedBytes += sizeBytes;
+  progress.held = nothingHeld;
+  for (let left = sizeBytes; left > 0;) left -= progress.unwritten.shift()?.length ?? left;
+}
+
+/** Copies what is in memory from byte `position` on; 0 where that is in the file, or has not arrived. */
+export function readUnwritten(progress: Progress, buffer: Uint8Array, position: number): number {
+  const { held, unwritten, storedBytes } = progress;
+  let skip = position - storedBytes;
+  let filled = 0;
+  for (const piece of unwritten.length > 0 ? unwritten : [held]) {
+    const part = piece.subarray(Math.max(0, skip), Math.max(0, skip) + buffer.length - filled);
+    buffer.set(part, filled);
+    filled += part.length;
+    skip -= piece.length;
+    if (filled === buffer.length) break;
+  }
+  return filled;
 }
 
 export function offsetOf({ storedBytes, held }: Progress): number {

@@ -6,17 +6,22 @@ import type { Reference, RepositoryName, Tag } from '../oci/names.ts';
 import { wantsPlatform } from '../oci/platform.ts';
 import type { ImageSource, ImageTarget, StoredManifest } from '../oci/registry.ts';
 import type { Log } from '../status/log.ts';
-import type { BlobTransfers, TransferProgress } from './blob-transfers.ts';
+import type { BlobTransfers } from './blob-transfers.ts';
+import type { TransferProgress } from './transfer-blob.ts';
 
 export interface CopyJob {
   readonly repository: RepositoryName;
   readonly reference: Reference;
+  /** What `reference` names, where it is at hand: it is not asked for again. */
+  readonly manifest?: StoredManifest;
   /** Set on the target at the very end. */
   readonly tag?: Tag | undefined;
   /** Asked just before the tag is set: false leaves the tag alone. */
   readonly mayTag?: () => Promise<boolean>;
   /** Index children of other platforms are left out; the index keeps its bytes and digest. Empty: all. */
   readonly platforms?: readonly Platform[];
+  /** False: an index is copied without its children. Default true. */
+  readonly children?: boolean;
   /** Copies signatures, SBOMs and whatever else refers to what is copied. Default true. */
   readonly referrers?: boolean;
   /** Also looks for referrers of an index's children. Default true. */
@@ -41,7 +46,7 @@ export type CopyResult =
   | { readonly outcome: 'copied'; readonly digest: Digest; readonly manifests: number; readonly tagged: boolean };
 
 /** An image with more referrers than this is broken or an attack; the rest is left out, with a warning. */
-const referrersLimit = 1000;
+export const referrersLimit = 1000;
 
 interface Copy extends CopyOptions {
   readonly source: ImageSource;
@@ -66,7 +71,7 @@ export async function copyImage(
 ): Promise<CopyResult> {
   const { repository, tag } = job;
   const { signal } = options;
-  const root = await source.findManifest(repository, job.reference, { signal });
+  const root = job.manifest ?? (await source.findManifest(repository, job.reference, { signal }));
   if (!root) return { outcome: 'missing' };
   const copy: Copy = { ...options, source, target, job, seen: new Set(), referrersSeen: 0, manifests: 0 };
   const absent = await copyManifest(copy, root, job.referrers ?? true);
@@ -78,18 +83,20 @@ export async function copyImage(
 /** The index children that were left out on purpose. */
 async function copyManifest(copy: Copy, stored: StoredManifest, referrers: boolean): Promise<readonly Digest[]> {
   copy.seen.add(stored.digest);
-  const { target, signal } = copy;
-  const { repository, platforms = [], childReferrers = true } = copy.job;
+  const { target, transfers, signal } = copy;
+  const { repository, platforms = [], children = true, childReferrers = true } = copy.job;
   const manifest = parseManifest(stored.bytes, stored.mediaType);
   const absent: Digest[] = [];
   for (const child of manifest.manifests) {
-    const wanted = wantsPlatform(platforms, child) && (await copyChild(copy, child, referrers && childReferrers));
+    const wanted =
+      children && wantsPlatform(platforms, child) && (await copyChild(copy, child, referrers && childReferrers));
     if (!wanted) absent.push(child.digest);
   }
   const isNew = !(await target.hasManifest(repository, stored.digest, { signal }));
   if (isNew || copy.job.lostBlobs === true) await copyBlobs(copy, manifest.blobs);
   if (isNew) {
     await target.putManifest(repository, stored, { absent, signal });
+    transfers.rate.charge(stored.bytes.length);
     copy.manifests += 1;
   }
   if (referrers) await copyReferrers(copy, stored.digest);

@@ -12,15 +12,25 @@ export const twinLimits = {
   largestInteger: 2 ** 52 - 1,
 } as const;
 
+const keyRule = `must be a key of at most ${twinLimits.keyBytes} bytes without control characters, white space, ".", "$" and "#"`;
+const numberRule = `must be a number, and a whole one from ${twinLimits.smallestInteger} to ${twinLimits.largestInteger}`;
+
 export interface FittedDocument {
   readonly document: JsonObject;
-  /** What was shortened or left out, and why. Empty: the document was within the limits. */
+  /** What was shortened or left out: the rule it breaks. Empty: the document was within the limits. */
   readonly problems: readonly Problem[];
 }
 
-/** Every way in which `document` breaks the twin's limits. */
+/** Every way in which `document` breaks the twin's limits; nothing is cut. */
 export function checkTwinLimits(document: JsonObject): readonly Problem[] {
-  return fitTwinLimits(document).problems;
+  const problems: Problem[] = [];
+  fitObject(document, '', 0, problems);
+  const sizeBytes = sizeBytesOf(document);
+  if (sizeBytes <= twinLimits.sectionBytes) return problems;
+  return [
+    { path: '', message: `must be at most ${twinLimits.sectionBytes} bytes as JSON, found ${sizeBytes}` },
+    ...problems,
+  ];
 }
 
 /**
@@ -42,7 +52,7 @@ function fitObject(object: JsonObject, path: string, depth: number, problems: Pr
   const entries: [string, Json][] = [];
   for (const [key, value] of Object.entries(object)) {
     const place = path + pointer([key]);
-    if (!isTwinKey(key)) problems.push({ path: place, message: 'left out: not a key the twin allows' });
+    if (!isTwinKey(key)) problems.push({ path: place, message: keyRule });
     else {
       const fitted = fitValue(value, place, depth + 1, problems);
       if (fitted !== undefined) entries.push([key, fitted]);
@@ -57,11 +67,11 @@ function fitValue(value: Json, path: string, depth: number, problems: Problem[])
   if (typeof value === 'string') return fitString(value, path, problems);
   if (typeof value === 'number') {
     if (isTwinNumber(value)) return value;
-    problems.push({ path, message: 'left out: not a number the twin can hold' });
+    problems.push({ path, message: numberRule });
     return undefined;
   }
   if (depth > twinLimits.depth) {
-    problems.push({ path, message: `left out: deeper than ${twinLimits.depth} levels` });
+    problems.push({ path, message: `must not be deeper than ${twinLimits.depth} levels` });
     return undefined;
   }
   if (isJsonObject(value)) return fitObject(value, path, depth, problems);
@@ -74,7 +84,7 @@ function fitValue(value: Json, path: string, depth: number, problems: Problem[])
 function fitString(text: string, path: string, problems: Problem[]): string {
   const bytes = Buffer.from(text);
   if (bytes.length <= twinLimits.stringBytes) return text;
-  problems.push({ path, message: `shortened from ${bytes.length} to ${twinLimits.stringBytes} bytes` });
+  problems.push({ path, message: `must be at most ${twinLimits.stringBytes} bytes, found ${bytes.length}` });
   const mark = '…';
   const kept = bytes.subarray(0, twinLimits.stringBytes - Buffer.byteLength(mark));
   // A character cut in half decodes to the replacement character, or to nothing in stream mode.

@@ -1,0 +1,185 @@
+import { addAbortSignal } from 'node:stream';
+import { RegistryError } from '../errors.ts';
+import type { Descriptor } from '../oci/manifest.ts';
+import type { RepositoryName } from '../oci/names.ts';
+import type { BlobUpload, ImageSource, ImageTarget, Pace } from '../oci/registry.ts';
+import { ParentError } from '../parent/parent.ts';
+import { backOffMs } from '../status/back-off.ts';
+import type { Clock } from '../status/clock.ts';
+import type { Log } from '../status/log.ts';
+import type { ArrivalRecorder } from './arrival.ts';
+import type { RateLimit } from './rate-limit.ts';
+
+/** Told about blobs that really have to cross the link; what the target has already is not counted. */
+export interface TransferProgress {
+  found(blob: Descriptor): void;
+  /** Negative when received bytes turned out to be wrong and were thrown away. */
+  received(sizeBytes: number): void;
+  done(blob: Descriptor): void;
+}
+
+export interface BlobTransfer {
+  readonly source: ImageSource;
+  readonly target: ImageTarget;
+  readonly repository: RepositoryName;
+  readonly blob: Descriptor;
+  readonly signal: AbortSignal;
+  readonly progress?: TransferProgress | undefined;
+}
+
+/** `absent`: the source does not have it. */
+export type TransferOutcome = 'present' | 'mounted' | 'sent' | 'absent';
+
+export interface TransferBlobOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: () => number;
+  readonly rate: RateLimit;
+  readonly arrival: ArrivalRecorder;
+  /** Whether it goes before others on the link, now. */
+  readonly isUrgent: () => boolean;
+}
+
+/** Tries in a row without a single new byte before the transfer is given up for this pass. */
+const fruitlessTriesLimit = 4;
+const retryBackOff = { firstMs: 1000, longestMs: 30_000 };
+
+/** One transfer, from its first try to its last. Throws as `BlobTransfers.carry`. */
+export async function transferBlob(transfer: BlobTransfer, options: TransferBlobOptions): Promise<TransferOutcome> {
+  const { target, repository, blob, signal, progress } = transfer;
+  const { clock, log, random, arrival } = options;
+  signal.throwIfAborted();
+  if (await target.hasBlob(repository, blob.digest, { signal })) return 'present';
+  progress?.found(blob);
+  const meter = createMeter(progress, arrival);
+  if (await target.mountBlob(repository, blob.digest, { signal })) {
+    meter.standAt(blob.size);
+    progress?.done(blob);
+    return 'mounted';
+  }
+  let wrongBefore = false;
+  for (let fruitless = 0; ;) {
+    const before = meter.position;
+    try {
+      const outcome = await tryOnce(transfer, options, meter);
+      if (outcome === 'sent') progress?.done(blob);
+      return outcome;
+    } catch (error) {
+      signal.throwIfAborted();
+      const wrong = isWrongContent(error);
+      if (wrong ? wrongBefore : !isWorthRetrying(error)) throw wrong ? lying(transfer, error) : error;
+      wrongBefore ||= wrong;
+      fruitless = meter.position > before ? 0 : fruitless + 1;
+      if (fruitless >= fruitlessTriesLimit) throw error;
+      log.debug('A blob transfer stopped and will go on.', { repository, digest: blob.digest, error });
+      await clock.wait(backOffMs(fruitless, { ...retryBackOff, random }), signal);
+    }
+  }
+}
+
+async function tryOnce(transfer: BlobTransfer, options: TransferBlobOptions, meter: Meter): Promise<'sent' | 'absent'> {
+  const { source, target, repository, blob, signal } = transfer;
+  const { arrival } = options;
+  const upload = await target.beginBlob(repository, blob, { signal });
+  arrival.receiveInto(upload);
+  try {
+    meter.standAt(upload.offset);
+    if (upload.offset < blob.size) {
+      const content = await source.readBlob(repository, blob.digest, { offset: upload.offset, signal });
+      if (!content) {
+        await upload.cancel();
+        return 'absent';
+      }
+      // A source that hangs ends with the pass, too.
+      addAbortSignal(signal, content);
+      try {
+        await upload.append(paced(content, blob, paceFor(upload, options, signal), meter), { signal });
+      } finally {
+        content.destroy();
+        meter.standAt(upload.offset);
+      }
+      if (upload.offset < blob.size) throw new ParentError('unreachable', 'the content ended early');
+    }
+    await upload.commit(blob.digest);
+    return 'sent';
+  } catch (error) {
+    if (isWrongContent(error)) arrival.discard();
+    await letGo(upload, isWrongContent(error));
+    throw error;
+  } finally {
+    arrival.receiveInto(undefined);
+  }
+}
+
+/** For what is read: the rate, unless the upload keeps to it as it sends. */
+function paceFor(upload: BlobUpload, { rate, isUrgent }: TransferBlobOptions, signal: AbortSignal): Pace {
+  const pace: Pace = (sizeBytes) => rate.take(sizeBytes, { signal, isUrgent });
+  if (!upload.paceWith) return pace;
+  upload.paceWith(pace);
+  return (sizeBytes) => Promise.resolve(sizeBytes);
+}
+
+/** The content in pieces as they may pass. */
+async function* paced(
+  content: AsyncIterable<Uint8Array>,
+  blob: Descriptor,
+  pace: Pace,
+  meter: Meter,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of content) {
+    if (meter.position + chunk.length > blob.size) throw new RegistryError('DIGEST_INVALID');
+    for (let passed = 0; passed < chunk.length;) {
+      const granted = await pace(chunk.length - passed);
+      yield chunk.subarray(passed, passed + granted);
+      passed += granted;
+      meter.standAt(meter.position + granted);
+    }
+  }
+}
+
+/** The first error is the one to tell; a failure to let go only costs bytes. */
+async function letGo(upload: BlobUpload, discard: boolean): Promise<void> {
+  try {
+    await (discard ? upload.cancel() : upload.release());
+  } catch {
+    // The target forgets unfinished uploads by itself.
+  }
+}
+
+interface Meter {
+  readonly position: number;
+  standAt(position: number): void;
+}
+
+/** Tells positions within one blob to whoever reads along, and to progress the differences that it adds up. */
+function createMeter(progress: TransferProgress | undefined, arrival: ArrivalRecorder): Meter {
+  let position = 0;
+  return {
+    get position() {
+      return position;
+    },
+    standAt(next) {
+      if (next !== position) progress?.received(next - position);
+      position = next;
+      arrival.standAt(next);
+    },
+  };
+}
+
+function isWrongContent(error: unknown): boolean {
+  return error instanceof RegistryError && error.code === 'DIGEST_INVALID';
+}
+
+/** Cuts and nonsense may pass; a clear no will not, and throttling is for the whole pass to obey. */
+function isWorthRetrying(error: unknown): boolean {
+  if (error instanceof ParentError) return error.failure === 'unreachable' || error.failure === 'broken';
+  if (error instanceof RegistryError) return error.code === 'BLOB_UPLOAD_UNKNOWN';
+  return true;
+}
+
+function lying({ repository, blob }: BlobTransfer, cause: unknown): RegistryError {
+  return new RegistryError('DIGEST_INVALID', {
+    message: `twice the content sent for ${blob.digest} of ${repository} did not match that digest`,
+    cause,
+  });
+}
