@@ -2,7 +2,8 @@ import type { AbstractSnapshot } from 'abstract-level';
 import type { Table } from './layout.ts';
 import type { VerifyPass } from './verify-store.ts';
 
-const keysPerPage = 500;
+/** Of a page no row is waited for: it must not hold up requests for long. */
+const keysPerPage = 100;
 
 /** What is read of an index: as it was at one moment, or, without `snapshot`, as it is. */
 export interface View {
