@@ -215,6 +215,17 @@ describe('createSyncEngine()', () => {
     await resting('Succeeded');
   });
 
+  it('looks at the parent at once, when it is active again', async () => {
+    engine.apply(settings(), { active: true });
+    await resting('Succeeded');
+    engine.apply(settings(), { active: false });
+    await when(({ state }) => state === 'NotActivated');
+    await pushImage(parent, hello, two, v2);
+    engine.apply(settings(), { active: true });
+    await when(({ repositories: [row] }) => row?.tagsInSync === 2);
+    expect(await store.resolveTag(hello, v2)).to.equal(two.manifest.digest);
+  });
+
   it('stops a running pass, when it is no longer active', async () => {
     hangAfter(1);
     engine.apply(settings(), { active: true });

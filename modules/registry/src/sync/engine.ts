@@ -195,6 +195,8 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       const change = changeBetween(before, wanted);
       if (change === 'parent') asked = 'InitialSync';
       if (change === 'credentials') asked = 'SyncTokenUpdate';
+      // Nobody listened meanwhile.
+      if (before?.active === false && active) asked ??= 'Scheduled';
       if (change !== 'none') restart('the settings changed');
       notify();
       nap.kick();
