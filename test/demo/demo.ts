@@ -75,7 +75,7 @@ async function tour(view: Screen): Promise<void> {
     view.printTable();
   };
 
-  cloud = await startCloud({ directory: join(directory, 'cloud'), account: syncTokens.L5 });
+  cloud = await startCloud({ directory: join(directory, 'cloud'), account: syncTokens.L5, registryBelow: 'plantL5' });
   step(`cloud registry: ${cloud.kind}, http://${cloud.endpoint}`);
 
   const hello = multiPlatformImage('hello');

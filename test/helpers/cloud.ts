@@ -24,7 +24,7 @@ export interface CloudOptions {
   readonly kind?: 'docker-registry' | 'connected-registry';
   /** Where a connected registry listens; any free port when absent. */
   readonly port?: number;
-  /** The registry below that may read a connected registry's message feed with `account`. */
+  /** The name of the one child of a connected registry; `account` is its sync token then, and may do everything. */
   readonly registryBelow?: string;
 }
 
@@ -47,16 +47,21 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const endpoint = `127.0.0.1:${port}`;
   const verbs = ['content/read', 'content/write', 'content/delete', 'metadata/read', 'metadata/write'];
   const actions = verbs.map((verb) => `repositories/*/${verb}`);
-  if (registryBelow !== undefined) actions.push(`gateway/${registryBelow}/message/read`);
+  const passwords = [{ name: 'password1', hash: await hashPassword(account.password) }];
   const settings = {
     scopeMaps: [{ name: 'everything', actions }],
-    clientTokens: [
-      {
-        name: account.name,
-        scopeMap: 'everything',
-        passwords: [{ name: 'password1', hash: await hashPassword(account.password) }],
-      },
-    ],
+    clientTokens: registryBelow === undefined ? [{ name: account.name, scopeMap: 'everything', passwords }] : [],
+    children:
+      registryBelow === undefined
+        ? []
+        : [
+            {
+              name: registryBelow,
+              mode: 'ReadWrite',
+              repositories: ['*'],
+              syncToken: { name: account.name, passwords },
+            },
+          ],
   };
   await mkdir(directory, { recursive: true });
   const settingsFile = join(directory, 'settings.json');

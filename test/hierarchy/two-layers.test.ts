@@ -1,10 +1,12 @@
 import { expect } from 'chai';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ask } from '../helpers/ask.ts';
 import { startCloud, type Cloud } from '../helpers/cloud.ts';
 import { sampleImage, sampleIndex } from '../helpers/images.ts';
 import { startLayer, type Layer, type LayerReport } from '../helpers/layer.ts';
 import { pullImage, type Account } from '../helpers/pull-image.ts';
+import { until } from '../helpers/until.ts';
 import { cloudAccount, layerSettings, operator, passwordsOf } from './layer-settings.ts';
 import { arrives, push } from './push.ts';
 import { openStage, type Stage } from './stage.ts';
@@ -142,6 +144,50 @@ describe('two layers below a cloud', function () {
     expect(await ask(`${cloudUrl}${address}`, cloudAccount)).to.include({ status: 404, code: 'MANIFEST_UNKNOWN' });
     await arrives(lower.url, operator, ['plant/hello', 'wrong'], undefined);
     await tells(upper, 'that nothing is left to carry up', ({ inSync, outbox }) => inSync && outbox.pending === 0);
+  });
+
+  it('bring a change to the bottom by message, without a tick, and tell the top how all below are', async () => {
+    const urgent = sampleImage(['urgent']);
+    const begunMs = Date.now();
+    await push(cloud.endpoint, cloudAccount, 'plant/hello', urgent, 'urgent');
+    await arrives(lower.url, operator, ['plant/hello', 'urgent'], urgent);
+    // Both schedules tick once a minute; this says that nobody waited for one.
+    expect(Date.now() - begunMs).to.be.below(20_000);
+    await upper.reported('its child in sync', ({ children }) => {
+      const [child] = (children ?? []) as { name: string; inSync?: boolean; lastSeen?: string }[];
+      return child?.name === 'lowerlayer' && child.inSync === true && child.lastSeen !== undefined;
+    });
+    interface Told {
+      readonly children: readonly { inSync?: boolean; children?: object }[];
+    }
+    const file = join(stage.directory, 'cloud/data/reported.json');
+    await until('the cloud tells how its child and grandchild are', async () => {
+      const [child] = (JSON.parse(await readFile(file, 'utf8')) as Told).children;
+      return child?.inSync === true && JSON.stringify(child.children) === '{"total":1,"inSync":1,"worst":"Online"}';
+    });
+  });
+
+  it('let one instance of a name sync; another waits, and takes over once the first is inactive', async () => {
+    const other = await startLayer({
+      name: 'lowerlayer',
+      directory: join(stage.directory, 'other'),
+      parent: { endpoint: upper.endpoint, syncToken: lowerSync },
+      desired: await lowerSettings(['plant/hello', 'plant/tools']),
+    });
+    try {
+      await tells(other, 'that another instance is active', ({ statusDetails }) =>
+        statusDetails.some(({ code }) => code === 'ALREADY_ACTIVATED'),
+      );
+      const settings = await lowerSettings(['plant/hello', 'plant/tools']);
+      lower.site.hub.replaceDesired('registry', { ...settings, activation: { status: 'Inactive' } });
+      await tells(other, 'that it is in sync', ({ inSync }) => inSync);
+      await arrives(other.url, operator, ['plant/tools', '7'], sampleImage(['tools']));
+      other.site.hub.replaceDesired('registry', { ...settings, activation: { status: 'Inactive' } });
+      lower.site.hub.replaceDesired('registry', settings);
+      await tells(lower, 'that it is in sync again', ({ inSync }) => inSync);
+    } finally {
+      await other.close();
+    }
   });
 
   it('follow a tag deleted in the cloud down to the bottom once both are ReadOnly', async () => {

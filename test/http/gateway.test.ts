@@ -63,7 +63,68 @@ describe('the message feed', () => {
     const waiting = server.ask('GET', `${path}?after=0&wait=60`, { as: child });
     await change('office/hello');
     epoch.abort();
-    expect(json(await waiting)).to.deep.equal({ head: server.store.journal.head, messages: [] });
+    const { journalId: journal } = server.gateway;
+    expect(json(await waiting)).to.deep.equal({ journal, head: server.store.journal.head, messages: [] });
+  });
+
+  it('tells a child that knows another journal to compare afresh, at once', async () => {
+    const answer = await server.ask('GET', `${path}?after=0&journal=of-a-lost-volume&wait=60`, { as: child });
+    expect(json(answer)).to.include({ expired: true, journal: server.gateway.journalId });
+  });
+
+  it('serves the active instance only, where one names itself', async () => {
+    const as = child;
+    expect(await server.ask('GET', `${path}?instance=one`, { as })).to.include({ status: 409, code: 'NOT_ACTIVATED' });
+    const body = JSON.stringify({ instanceId: 'one', version: '0.1.0', mode: 'ReadOnly', repositories: [] });
+    await server.ask('PUT', '/acr/gateway/plant7line3/activation', { as, body });
+    expect((await server.ask('GET', `${path}?instance=one`, { as })).status).to.equal(200);
+    expect((await server.ask('GET', `${path}?instance=two`, { as })).code).to.equal('ALREADY_ACTIVATED');
+  });
+
+  describe('the status of a child', () => {
+    const status = '/acr/gateway/plant7line3/status';
+    const told = { instanceId: 'one', connectionState: 'Online', inSync: true, outboxPending: 2 };
+    const tell = (part: object) => server.ask('PUT', status, { as: child, body: JSON.stringify({ ...told, ...part }) });
+    beforeEach(async () => {
+      const body = JSON.stringify({ instanceId: 'one', version: '0.1.0', mode: 'ReadOnly', repositories: [] });
+      await server.ask('PUT', '/acr/gateway/plant7line3/activation', { as: child, body });
+    });
+
+    it('is known to the parent with who is below, until the child is silent for too long', async () => {
+      expect(server.gateway.children()[0]).to.include({ activation: 'Active' }).and.not.have.property('inSync');
+      const children = { total: 3, inSync: 2, worst: 'Unhealthy' };
+      expect((await tell({ lastSync: '2026-11-24T08:59:00Z', children })).status).to.equal(204);
+      const known = { connectionState: 'Online', inSync: true, outboxPending: 2 };
+      expect(server.gateway.children()).to.deep.equal([
+        {
+          ...{ name: 'plant7line3', mode: 'ReadOnly', activation: 'Active', version: '0.1.0', ...known },
+          ...{ lastSync: new Date('2026-11-24T08:59:00Z'), lastSeen: server.clock.now(), below: children },
+        },
+      ]);
+      await server.clock.advance(25 * 60_000);
+      expect(server.gateway.children()[0]).to.include({ connectionState: 'Offline', inSync: false });
+    });
+
+    it('is taken from the active instance alone', async () => {
+      expect((await tell({ instanceId: 'two' })).code).to.equal('ALREADY_ACTIVATED');
+      expect((await server.ask('PUT', status, { as: reader, body: '{}' })).status).to.equal(401);
+    });
+
+    for (const [field, value] of [
+      ['inSync', 'yes'],
+      ['connectionState', 'Fine'],
+      ['outboxPending', -1],
+      ['lastSync', 'yesterday'],
+      ['worst', 'Fine'],
+    ] as const) {
+      it(`is refused with a ${field} that is none`, async () => {
+        const answer = await tell(
+          field === 'worst' ? { children: { total: 1, inSync: 1, worst: value } } : { [field]: value },
+        );
+        expect(answer).to.include({ status: 400, code: 'GATEWAY_INVALID' });
+        expect(answer.body.toString()).to.include(field);
+      });
+    }
   });
 
   it('names the parameter that is no whole number', async () => {

@@ -6,6 +6,7 @@ import type { Auth } from '../../modules/registry/src/auth/auth.ts';
 import { createAuth } from '../../modules/registry/src/auth/create-auth.ts';
 import { hashPassword } from '../../modules/registry/src/auth/password-hash.ts';
 import { createApi, type ApiOptions, type ApiState } from '../../modules/registry/src/http/create-api.ts';
+import { openGateway, type Gateway } from '../../modules/registry/src/gateway/open-gateway.ts';
 import type { RequestSample } from '../../modules/registry/src/status/metrics.ts';
 import { startListeners } from '../../modules/registry/src/http/start-listeners.ts';
 import { parseRepositoryPattern } from '../../modules/registry/src/oci/pattern.ts';
@@ -45,7 +46,8 @@ export interface RegistryServer {
   /** Resolves at the next answered request that fits. */
   sampled(fits: (sample: RequestSample) => boolean): Promise<RequestSample>;
   readonly changes: () => number;
-  /** New accounts are in force. */
+  readonly gateway: Gateway;
+  /** New accounts, and children with them, are in force. */
   applyAccounts(settings: Parameters<Auth['apply']>[0]): void;
   /** What `state()` says from now on. */
   state: ApiState;
@@ -76,6 +78,7 @@ export async function startRegistry(
     admin: { name: 'admin', hash: await hashOf(admin) },
   });
   auth.apply(await accounts());
+  const gateway = await openGateway({ records: store.records, clock, log });
   const samples: RequestSample[] = [];
   const events = new EventEmitter<{ sample: [RequestSample] }>();
   let changes = 0;
@@ -85,6 +88,7 @@ export async function startRegistry(
   const api = createApi({
     store,
     auth,
+    gateway,
     state: () => server.state,
     trustedProxies: [],
     log,
@@ -123,7 +127,11 @@ export async function startRegistry(
         events.on('sample', look);
       }),
     changes: () => changes,
-    applyAccounts: (settings: Parameters<Auth['apply']>[0]) => auth.apply(settings),
+    gateway,
+    applyAccounts(settings: Parameters<Auth['apply']>[0]) {
+      auth.apply(settings);
+      gateway.apply({ mode: server.state.mode, children: settings.children });
+    },
     ask: (method: string, path: string, asked: AskOptions = {}) => ask(port, method, path, asked),
     close: async () => {
       await listeners.close();

@@ -43,6 +43,10 @@ const specification: readonly (readonly [string, string, string])[] = [
   ['acr-manifest', 'PATCH', `/acr/v1/plant/hello/_manifests/${sha256}`],
   ['extensions', 'GET', '/v2/_oci/ext/discover'],
   ['extensions', 'GET', '/v2/plant/hello/_oci/ext/discover'],
+  ['gateway-activation', 'GET', '/acr/gateway/plant7line3/activation'],
+  ['gateway-activation', 'PUT', '/acr/gateway/plant7line3/activation'],
+  ['gateway-activation', 'DELETE', '/acr/gateway/plant7line3/activation'],
+  ['gateway-status', 'PUT', '/acr/gateway/plant7line3/status'],
   ['gateway-messages', 'GET', '/acr/gateway/plant7line3/messages'],
 ];
 

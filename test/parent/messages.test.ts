@@ -1,14 +1,15 @@
 import { expect } from 'chai';
+import type { ChildIdentity } from '../../modules/registry/src/parent/activation.ts';
 import { connectParent } from '../../modules/registry/src/parent/connect-parent.ts';
 import type { ParentRegistry } from '../../modules/registry/src/parent/parent.ts';
 import { ManualClock } from '../helpers/manual-clock.ts';
 import { RecordingLog } from '../helpers/recording-log.ts';
-import { startScriptedRegistry, type Script, type ScriptedRegistry } from './scripted-registry.ts';
+import { startScriptedRegistry, withParent, type Script, type ScriptedRegistry } from './scripted-registry.ts';
 
 async function withFeed(
   script: Script,
   body: (test: { parent: ParentRegistry; registry: ScriptedRegistry; clock: ManualClock }) => Promise<void>,
-  registryName: string | undefined = 'plant7line3',
+  self: ChildIdentity | undefined = { registryName: 'plant7line3', instanceId: 'this-instance', version: '0.1.0' },
 ): Promise<void> {
   const registry = await startScriptedRegistry(script);
   const clock = new ManualClock();
@@ -17,7 +18,7 @@ async function withFeed(
     protocol: 'http',
     clock,
     log: new RecordingLog(),
-    registryName,
+    self,
   });
   try {
     await body({ parent, registry, clock });
@@ -32,23 +33,37 @@ const answering =
   (_, response) =>
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value));
 const { signal } = new AbortController();
+const digest = `sha256:${'a'.repeat(64)}`;
+const nothing = { journal: 'j1', head: 7, messages: [] };
 
 describe('readMessages() of the parent', () => {
-  it('asks for its own name, first without a cursor and then after it', async () => {
-    await withFeed(answering(200, { head: 7, messages: [] }), async ({ parent, registry }) => {
-      expect(await parent.readMessages({ signal })).to.deep.equal({ head: 7, changed: false });
-      expect(await parent.readMessages({ after: 7, signal })).to.deep.equal({ head: 7, changed: false });
-      expect(registry.lines[0]).to.equal('GET /acr/gateway/plant7line3/messages');
-      expect(registry.lines[1]).to.match(/^GET \/acr\/gateway\/plant7line3\/messages\?after=7&wait=\d+$/);
+  it('asks for its own name and instance, first without a cursor and then after it', async () => {
+    await withFeed(answering(200, nothing), async ({ parent, registry }) => {
+      const cursor = { journal: 'j1', head: 7 };
+      const answer = { cursor, messages: [], expired: false, more: false };
+      expect(await parent.readMessages({ signal })).to.deep.equal(answer);
+      expect(await parent.readMessages({ after: cursor, waitSeconds: 50, signal })).to.deep.equal(answer);
+      expect(registry.lines).to.deep.equal([
+        'GET /acr/gateway/plant7line3/messages?instance=this-instance',
+        'GET /acr/gateway/plant7line3/messages?instance=this-instance&after=7&journal=j1&wait=50',
+      ]);
     });
   });
 
-  it('tells a change, and a journal that began anew', async () => {
-    await withFeed(answering(200, { head: 8, messages: [{ sequence: 8 }] }), async ({ parent }) => {
-      expect(await parent.readMessages({ after: 7, signal })).to.deep.equal({ head: 8, changed: true });
-    });
-    await withFeed(answering(200, { head: 2, messages: [] }), async ({ parent }) => {
-      expect(await parent.readMessages({ after: 7, signal })).to.deep.equal({ head: 2, changed: true });
+  it('tells changes, and that the parent knows no more what happened', async () => {
+    const known = { action: 'untag', repository: 'plant/hello', digest, tag: '1' };
+    const said = {
+      journal: 'j2',
+      head: 8,
+      messages: [{ sequence: 8, timestamp: 'x', ...known }],
+      expired: true,
+      more: true,
+    };
+    await withFeed(answering(200, said), async ({ parent }) => {
+      expect(await parent.readMessages({ after: { journal: 'j1', head: 7 }, signal })).to.deep.equal({
+        ...{ cursor: { journal: 'j2', head: 8 }, messages: [known] },
+        ...{ expired: true, more: true },
+      });
     });
   });
 
@@ -63,14 +78,33 @@ describe('readMessages() of the parent', () => {
     });
   });
 
-  it('takes something else for broken, and asks for nothing without a name', async () => {
-    await withFeed(answering(200, { hello: true }), async ({ parent }) => {
+  it('tells that this instance is not the active one', async () => {
+    const body = { errors: [{ code: 'NOT_ACTIVATED', message: 'not activated' }] };
+    await withFeed(answering(409, body), async ({ parent }) => {
       const error = await parent.readMessages({ signal }).catch((caught: unknown) => caught);
-      expect(error).to.include({ failure: 'broken' });
+      expect(error).to.include({ failure: 'held' });
     });
-    await withFeed(answering(200, { head: 1, messages: [] }), async ({ parent, registry }) => {
-      expect(await parent.readMessages({ signal })).to.deep.equal({ head: 1, changed: false });
-      expect(registry.lines).to.have.length(1);
+  });
+
+  for (const [what, value] of [
+    ['something else', { hello: true }],
+    ['a repository that is none', { ...nothing, messages: [{ action: 'push', repository: '../x', digest }] }],
+    ['a digest that is none', { ...nothing, messages: [{ action: 'push', repository: 'plant/a', digest: 'x' }] }],
+    ['an action that is none', { ...nothing, messages: [{ action: 'burn', repository: 'plant/a', digest }] }],
+    ['a tag that is none', { ...nothing, messages: [{ action: 'tag', repository: 'plant/a', digest, tag: '' }] }],
+  ] as const) {
+    it(`takes ${what} for broken`, async () => {
+      await withFeed(answering(200, value), async ({ parent }) => {
+        const error = await parent.readMessages({ signal }).catch((caught: unknown) => caught);
+        expect(error).to.include({ failure: 'broken' });
+      });
+    });
+  }
+
+  it('asks for nothing without a name', async () => {
+    await withParent(answering(200, nothing), async ({ parent, lines }) => {
+      expect(await parent.readMessages({ signal })).to.equal(undefined);
+      expect(lines).to.deep.equal([]);
     });
   });
 });

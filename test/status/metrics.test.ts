@@ -20,6 +20,7 @@ async function filled() {
       ],
     }),
   );
+  metrics.observeChildren([{ name: 'plant7line3', connectionState: 'Online', inSync: true, lastSeen: new Date(0) }]);
   metrics.observeStorage({ usedBytes: 1, quotaBytes: 2, freeBytes: 3 });
   metrics.observeCollection(7);
   metrics.observeRateLimit(250_000);

@@ -15,12 +15,12 @@ describe('createDetails()', () => {
     await clock.advance(5000);
     details.beginPass('2');
     details.report('REPOSITORY_FAILED', 'a', 'no');
-    details.endPass({ eventTtlMs: 1000, sawEverything: true });
+    details.endPass({ eventTtlMs: 1000, saw: 'everything' });
     expect(details.list()).to.deep.equal([first]);
     details.beginPass('3');
-    details.endPass({ eventTtlMs: 1000, sawEverything: false });
+    details.endPass({ eventTtlMs: 1000, saw: 'nothing' });
     expect(codes(details)).to.deep.equal(['REPOSITORY_FAILED']);
-    details.endPass({ eventTtlMs: 1000, sawEverything: true });
+    details.endPass({ eventTtlMs: 1000, saw: 'everything' });
     expect(codes(details)).to.deep.equal([]);
   });
 
@@ -31,10 +31,10 @@ describe('createDetails()', () => {
     details.report('TAG_CONFLICT', 'a:v1', 'two');
     details.beginPass('2');
     await clock.advance(1000);
-    details.endPass({ eventTtlMs: 1000, sawEverything: true });
+    details.endPass({ eventTtlMs: 1000, saw: 'everything' });
     expect(codes(details)).to.deep.equal(['TAG_CONFLICT']);
     await clock.advance(1);
-    details.endPass({ eventTtlMs: 1000, sawEverything: true });
+    details.endPass({ eventTtlMs: 1000, saw: 'everything' });
     expect(codes(details)).to.deep.equal([]);
   });
 

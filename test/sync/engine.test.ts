@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { expect } from 'chai';
-import { ParentError } from '../../modules/registry/src/parent/parent.ts';
+import { ParentError, type ParentRegistry } from '../../modules/registry/src/parent/parent.ts';
 import type { ParentSettings, Settings } from '../../modules/registry/src/settings/settings.ts';
 import type { SyncStatus } from '../../modules/registry/src/status/sync-status.ts';
 import { openStore } from '../../modules/registry/src/store/open-store.ts';
@@ -51,10 +51,12 @@ function settings(part: Partial<Settings> = {}, parent: Partial<ParentSettings> 
 }
 
 /** A feed in which nothing ever happens; it does not touch the clock, so that `clock.sleeping()` means the engine. */
-async function quietFeed({ signal }: { readonly signal: AbortSignal }): Promise<undefined> {
+const quietFeed: ParentRegistry['readMessages'] = async ({ waitSeconds, signal }) => {
+  if (waitSeconds === undefined) return undefined;
   if (!signal.aborted) await once(signal, 'abort');
   signal.throwIfAborted();
-}
+  return undefined;
+};
 
 describe('createSyncEngine()', () => {
   let directory: string;
@@ -178,6 +180,17 @@ describe('createSyncEngine()', () => {
     expect(connected).to.deep.equal([]);
     engine.apply(settings(), { active: true });
     await resting('Succeeded');
+  });
+
+  it('looks at the parent at once, when it is active again', async () => {
+    engine.apply(settings(), { active: true });
+    await resting('Succeeded');
+    engine.apply(settings(), { active: false });
+    await when(({ state }) => state === 'NotActivated');
+    await pushImage(parent, hello, two, v2);
+    engine.apply(settings(), { active: true });
+    await when(({ repositories: [row] }) => row?.tagsInSync === 2);
+    expect(await store.resolveTag(hello, v2)).to.equal(two.manifest.digest);
   });
 
   it('stops a running pass, when it is no longer active', async () => {
@@ -382,5 +395,98 @@ describe('createSyncEngine()', () => {
     await clock.advance(49 * hourMs);
     await when((status) => status.lastSyncEndTime! > new Date('2026-11-26T09:30:00Z'));
     expect(await count()).to.equal(0);
+  });
+
+  describe('at a parent that has activation', () => {
+    let activations: string[];
+    let held: boolean;
+
+    beforeEach(() => {
+      [activations, held] = [[], false];
+      parent.activate = async ({ mode, repositories }) => {
+        activations.push(`${mode} ${repositories.join()}`);
+        if (held) throw new ParentError('held', 'ALREADY_ACTIVATED by another instance');
+        return true;
+      };
+    });
+
+    it('activates before the first pass, and not again while the link holds', async () => {
+      engine.apply(settings(), { active: true });
+      await resting('Succeeded');
+      await clock.advance(60_000);
+      await when((status) => status.trigger === 'Scheduled' && status.state === 'Succeeded');
+      expect(activations).to.deep.equal(['ReadWrite plant/*']);
+    });
+
+    it('activates again when it wants something else, and when the link had failed', async () => {
+      engine.apply(settings(), { active: true });
+      await resting('Succeeded');
+      engine.apply(settings({ mode: 'ReadOnly', repositories: rules('plant/hello') }), { active: true });
+      await when((status) => status.trigger === 'Scheduled' && status.state === 'Succeeded');
+      expect(activations).to.deep.equal(['ReadWrite plant/*', 'ReadOnly plant/hello']);
+      parent.before = () => {
+        throw new ParentError('unreachable', 'no route');
+      };
+      await clock.advance(60_000);
+      await when((status) => status.state === 'Failed');
+      parent.before = () => undefined;
+      await clock.advance(60_000);
+      await resting('Succeeded');
+      expect(activations).to.have.length(3);
+    });
+
+    it('neither syncs nor carries up while another instance has the name, and takes over once it is released', async () => {
+      held = true;
+      await pushImage(store.local, hello, two, v2);
+      engine.apply(settings(), { active: true });
+      const waiting = await resting('Failed');
+      expect(waiting).to.include({ connectionState: 'Unhealthy', inSync: false });
+      expect(waiting.details.map(({ code }) => code)).to.deep.equal(['ALREADY_ACTIVATED']);
+      for (let tries = 2; tries <= 5; tries += 1) {
+        await clock.advance(60_000);
+        await resting('Failed');
+        expect(activations).to.have.length(tries);
+      }
+      expect(new Set(parent.calls)).to.deep.equal(new Set(['ping']));
+
+      held = false;
+      await clock.advance(60_000);
+      const status = await when((now) => now.inSync);
+      expect(status).to.deep.include({ connectionState: 'Online', details: [] });
+      expect(await parent.resolveTag(hello, v2)).to.equal(two.manifest.digest);
+      expect(await store.resolveTag(hello, v1)).to.equal(one.manifest.digest);
+    });
+
+    it('tells the parent that it is inactive as soon as that can be reached, once, also after a restart', async () => {
+      engine.apply(settings({}, { syncProperties: nineToTen }), { active: true });
+      await resting('Succeeded');
+      const inactive = settings({ activation: { status: 'Inactive' } }, { syncProperties: nineToTen });
+      await clock.advance(2 * hourMs);
+      parent.before = (call) => {
+        if (call === 'deactivate') throw new ParentError('unreachable', 'no route');
+      };
+      parent.calls.length = 0;
+      engine.apply(inactive, { active: false });
+      await clock.sleeping();
+      expect(parent.calls).to.deep.equal(['deactivate']);
+      await stop();
+      await start();
+      engine.apply(inactive, { active: false });
+      await clock.sleeping();
+      parent.before = () => undefined;
+      await clock.advance(60_000);
+      await clock.advance(60 * 60_000);
+      expect(parent.calls).to.deep.equal(['deactivate', 'deactivate', 'deactivate']);
+      expect(engine.status().state).to.equal('NotActivated');
+    });
+
+    it('lets nothing go when it is only held back by its twin', async () => {
+      engine.apply(settings(), { active: true });
+      await resting('Succeeded');
+      parent.calls.length = 0;
+      engine.apply(settings(), { active: false });
+      await clock.advance(10 * 60_000);
+      expect(parent.calls).to.deep.equal([]);
+    });
   });
 });

@@ -1,7 +1,9 @@
 import { expect } from 'chai';
-import { ParentError, type MessageFeedAnswer } from '../../modules/registry/src/parent/parent.ts';
+import { digestOf } from '../../modules/registry/src/oci/digest.ts';
+import { ParentError, type MessageFeedAnswer, type ParentRegistry } from '../../modules/registry/src/parent/parent.ts';
 import { followMessages } from '../../modules/registry/src/sync/follow-messages.ts';
 import { ManualClock } from '../helpers/manual-clock.ts';
+import { repository } from '../helpers/names.ts';
 import { RecordingLog } from '../helpers/recording-log.ts';
 
 /** A feed whose answers a test hands out one by one. */
@@ -10,14 +12,9 @@ class Feed {
   #answers: ((answer: MessageFeedAnswer | undefined | Error) => void)[] = [];
   #watchers: (() => void)[] = [];
 
-  readMessages = ({
-    after,
-    signal,
-  }: {
-    after?: number;
-    signal: AbortSignal;
-  }): Promise<MessageFeedAnswer | undefined> => {
-    this.asked.push(after);
+  readMessages: ParentRegistry['readMessages'] = ({ after, waitSeconds, signal }) => {
+    expect(waitSeconds).to.equal(50);
+    this.asked.push(after?.head);
     return new Promise((resolve, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
       this.#answers.push((answer) => (answer instanceof Error ? reject(answer) : resolve(answer)));
@@ -32,23 +29,38 @@ class Feed {
   }
 }
 
+const message = { action: 'push', repository: repository('plant/hello'), digest: digestOf(Buffer.of()) } as const;
+const answer = (head: number, part: Partial<MessageFeedAnswer> = {}): MessageFeedAnswer => ({
+  cursor: { journal: 'j1', head },
+  messages: [],
+  expired: false,
+  more: false,
+  ...part,
+});
+
 describe('followMessages()', () => {
   let feed: Feed;
   let clock: ManualClock;
   let changes: number;
+  let refusals: number;
   let stop: AbortController;
   let ended: Promise<void>;
 
-  beforeEach(() => {
-    [feed, clock, changes, stop] = [new Feed(), new ManualClock(), 0, new AbortController()];
+  function follow(since?: number): void {
     ended = followMessages({
       parent: feed,
+      since: since === undefined ? undefined : { journal: 'j1', head: since },
       signal: stop.signal,
       clock,
       log: new RecordingLog(),
       random: () => 0.5,
       onChange: () => (changes += 1),
+      onRefused: () => (refusals += 1),
     });
+  }
+
+  beforeEach(() => {
+    [feed, clock, changes, refusals, stop] = [new Feed(), new ManualClock(), 0, 0, new AbortController()];
   });
   afterEach(async () => {
     stop.abort(new Error('the test is over'));
@@ -56,24 +68,38 @@ describe('followMessages()', () => {
   });
 
   /** Answers, and lets the pause between two questions pass. */
-  async function turn(answer: MessageFeedAnswer | undefined | Error): Promise<void> {
-    await feed.answer(answer);
+  async function turn(given: MessageFeedAnswer | undefined | Error): Promise<void> {
+    await feed.answer(given);
     await clock.sleeping();
     await clock.advance(clock.nextWait ?? 0);
   }
 
   it('calls for a pass at first contact and at each change, and goes on from the head', async () => {
-    await turn({ head: 5, changed: false });
-    await turn({ head: 5, changed: false });
+    follow();
+    await turn(answer(5));
+    await turn(answer(5));
     expect(changes).to.equal(1);
-    await turn({ head: 9, changed: true });
+    await turn(answer(9, { messages: [message] }));
     expect(changes).to.equal(2);
-    await feed.answer({ head: 9, changed: false });
+    await feed.answer(answer(9));
     expect(feed.asked).to.deep.equal([undefined, 5, 5, 9]);
   });
 
-  it('asks anew from the start after a failure, with growing pauses', async () => {
-    await turn({ head: 5, changed: false });
+  it('calls for no pass at first contact, when it knows where to go on', async () => {
+    follow(5);
+    await turn(answer(7));
+    expect([changes, ...feed.asked]).to.deep.equal([0, 5, 7]);
+  });
+
+  it('calls for a pass when the parent knows no more what happened', async () => {
+    follow(5);
+    await turn(answer(2, { expired: true }));
+    expect(changes).to.equal(1);
+  });
+
+  it('goes on from where it was after a failure, with growing pauses', async () => {
+    follow();
+    await turn(answer(5));
     const waits: (number | undefined)[] = [];
     for (let count = 0; count < 3; count += 1) {
       await feed.answer(new ParentError('unreachable', 'gone'));
@@ -82,12 +108,19 @@ describe('followMessages()', () => {
       await clock.advance(clock.nextWait ?? 0);
     }
     expect(waits).to.deep.equal([750, 1500, 3000]);
-    await turn({ head: 2, changed: false });
-    expect(feed.asked).to.deep.equal([undefined, 5, undefined, undefined, undefined, 2]);
-    expect(changes).to.equal(2);
+    await turn(answer(6, { messages: [message] }));
+    expect(feed.asked).to.deep.equal([undefined, 5, 5, 5, 5, 6]);
+    expect([changes, refusals]).to.deep.equal([2, 0]);
+  });
+
+  it('tells that this instance is not the active one', async () => {
+    follow(5);
+    await turn(new ParentError('held', 'another instance'));
+    expect([changes, refusals]).to.deep.equal([0, 1]);
   });
 
   it('asks a parent without a feed again after an hour', async () => {
+    follow();
     await feed.answer(undefined);
     await clock.sleeping();
     expect(clock.nextWait).to.equal(3_600_000);

@@ -56,6 +56,14 @@ export class MemoryRegistry implements ParentRegistry {
   }
   /** Undefined, as a parent without a message feed answers. */
   readMessages: ParentRegistry['readMessages'] = () => Promise.resolve(undefined);
+  /** No activation here, as a parent of another kind answers. */
+  activate: ParentRegistry['activate'] = () => Promise.resolve(false);
+  async deactivate(options?: Cancellable): Promise<void> {
+    await this.#called('deactivate', options);
+  }
+  async reportStatus(): Promise<void> {
+    return Promise.resolve();
+  }
   async close(): Promise<void> {
     this.closed = true;
   }

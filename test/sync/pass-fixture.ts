@@ -79,6 +79,7 @@ export function withSite(
           closes: undefined,
           stop: new AbortController().signal,
           onParentAnswered: () => undefined,
+          feed: { isThere: () => false, since: undefined, onExpired: async () => undefined },
         });
         return state;
       },

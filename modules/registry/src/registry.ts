@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { createAuth } from './auth/create-auth.ts';
 import { readParentRoots } from './certificate-folder.ts';
+import { summarize } from './gateway/child-status.ts';
+import { openGateway } from './gateway/open-gateway.ts';
 import { createApi } from './http/create-api.ts';
 import { startListeners } from './http/start-listeners.ts';
 import { answerDirectMethods } from './direct-methods.ts';
@@ -10,6 +12,7 @@ import { keepHttpsCertificate } from './https-certificate.ts';
 import { readAdmin, readIdentity } from './identity.ts';
 import { startNotifications } from './notifications.ts';
 import { openTwin } from './open-twin.ts';
+import type { ChildReport } from './parent/parent.ts';
 import { connectParent } from './parent/connect-parent.ts';
 import type { Environment } from './settings/environment.ts';
 import { rateAt } from './settings/transfer-rate.ts';
@@ -75,6 +78,9 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   const metrics = createMetrics({ clock, labels: metricLabels(variables) });
   let freeBytes = await store.freeBytes();
 
+  const gateway = await openGateway({ records: store.records, clock, log, onChange: () => publish() });
+
+  const name = environment.connection?.connectedRegistryName;
   const sync = createSyncEngine({
     store,
     connect: ({ gatewayEndpoint, protocol, syncToken }) =>
@@ -83,13 +89,14 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
         protocol,
         ...(syncToken && { credentials: syncToken }),
         certificateAuthorities: parentRoots,
-        registryName: environment.connection?.connectedRegistryName,
+        ...(name !== undefined && { self: { registryName: name, instanceId: identity.instanceId, version } }),
         clock,
         log,
       }),
     clock,
     log,
     onStatus: () => publish(),
+    describe: reportToParent,
   });
   const onDemand = createOnDemand({
     store,
@@ -134,6 +141,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
       log.setLevel(next.settings.logging.logLevel);
       metrics.observeInfo({ version, mode: next.settings.mode });
       auth.apply(next.settings);
+      gateway.apply(next.settings);
       const active = next.activation.state === 'active';
       sync.apply(next.settings, { active });
       onDemand.apply(next.settings, { active });
@@ -147,6 +155,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   const api = createApi({
     store,
     auth,
+    gateway,
     state: () => ({
       mode: steering.course.settings.mode,
       ...refusalOf(steering.course.activation.state),
@@ -195,6 +204,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   publish = () => {
     metrics.observeSync(syncStatus());
     metrics.observeCertificate(httpsCertificate.expires);
+    metrics.observeChildren(gateway.children());
     metrics.observeStorage(storageFacts());
     metrics.observeRateLimit(rateNow());
     if (mayReport) reporter.set(report());
@@ -278,8 +288,18 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
       }),
       bytesPerSecond: rateNow(),
       storage: storageFacts(),
-      children: settings.children.map(({ name, mode }) => ({ name, mode })),
+      children: gateway.children(),
       ...(lastActivityTime && { lastActivityTime }),
+    };
+  }
+
+  function reportToParent(): ChildReport {
+    const { connectionState, inSync, outbox, lastSyncEndTime } = sync.status();
+    const children = summarize(gateway.children());
+    return {
+      ...{ connectionState, inSync, outboxPending: outbox.pending },
+      ...(lastSyncEndTime && { lastSync: lastSyncEndTime.toISOString() }),
+      ...(children && { children }),
     };
   }
 

@@ -77,9 +77,9 @@ describe('a rendered deployment', function () {
   });
   after(() => stage.close());
 
-  function connectionString(name: string): string {
+  function connectionString(name: string, { endpoint } = cloud): string {
     const { name: token, password } = cloudAccount;
-    return `ConnectedRegistryName=${name};SyncTokenName=${token};SyncTokenPassword=${password};ParentGatewayEndpoint=${cloud.endpoint};ParentEndpointProtocol=http`;
+    return `ConnectedRegistryName=${name};SyncTokenName=${token};SyncTokenPassword=${password};ParentGatewayEndpoint=${endpoint};ParentEndpointProtocol=http`;
   }
 
   /** A process has no container: its ports and volumes are the test's, everything else is the manifest's. */
@@ -156,7 +156,16 @@ describe('a rendered deployment', function () {
   });
 
   it('of a fleet starts a module under the name of its device', async () => {
-    const connection = connectionString('$IOTEDGE_DEVICEID');
+    const fleet = await stage.open(
+      startCloud({
+        kind: 'connected-registry',
+        directory: join(stage.directory, 'fleet'),
+        account: cloudAccount,
+        registryBelow: 'device7',
+      }),
+    );
+    await push(fleet.endpoint, cloudAccount, 'plant/hello', image, '1');
+    const connection = connectionString('$IOTEDGE_DEVICEID', fleet);
     const manifest = await renderSample({
       name: 'deployment.layered.template.json',
       variables: { ...filled, ACR_REGISTRY_CONNECTION_STRING: connection },

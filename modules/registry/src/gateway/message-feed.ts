@@ -8,10 +8,18 @@ export interface Message {
   readonly timestamp: string;
 }
 
-export interface Messages {
-  /** Ask for what comes after this next time. */
+/** How far a child has heard: `head` in the journal of that id. */
+export interface FeedCursor {
+  readonly journal: string;
   readonly head: number;
+}
+
+export interface Messages extends FeedCursor {
   readonly messages: readonly Message[];
+  /** What lies between the cursor and `head` is not known any more, or belongs to another journal: compare afresh. */
+  readonly expired?: true;
+  /** Ask again at once: there is more than fits one answer. */
+  readonly more?: true;
 }
 
 /** What the feed needs of the journal. */
@@ -40,28 +48,35 @@ const messagesLimit = 1000;
 export async function readMessages<Repository extends string>(
   journal: FeedJournal<Repository>,
   options: {
-    readonly after: number | undefined;
+    /** Born with the data volume: another one is another journal, whatever its sequences say. */
+    readonly journalId: string;
+    readonly after: FeedCursor | undefined;
     readonly sees: (repository: Repository) => boolean;
     readonly signal: AbortSignal;
   },
 ): Promise<Messages> {
-  const { after, sees, signal } = options;
-  if (after === undefined) return { head: journal.head, messages: [] };
+  const { journalId, after, sees, signal } = options;
+  const here = (head: number) => ({ journal: journalId, head });
+  if (!after) return { ...here(journal.head), messages: [] };
+  const expired = (): Messages => ({ ...here(journal.head), messages: [], expired: true });
+  if (after.journal !== journalId || after.head > journal.head) return expired();
   const messages: Message[] = [];
-  // A child ahead of us has seen another journal: ours was lost and begun anew.
-  let head = Math.min(after, journal.head);
+  let { head } = after;
   for (;;) {
+    const end = journal.head;
     for await (const { sequence, action, repository, digest, tag, at } of journal.readAfter(head)) {
+      if (sequence !== head + 1) return expired();
       head = sequence;
       const what = { sequence, action, repository, digest, ...(tag !== undefined && { tag }) };
       if (sees(repository)) messages.push({ ...what, timestamp: at.toISOString() });
-      if (messages.length === messagesLimit) break;
+      if (messages.length === messagesLimit) return { ...here(head), messages, more: true };
     }
-    if (messages.length > 0 || head < after) return { head, messages };
+    if (head < end) return expired();
+    if (messages.length > 0) return { ...here(head), messages };
     try {
       await journal.advanced(head, signal);
     } catch {
-      return { head, messages };
+      return { ...here(head), messages };
     }
   }
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Auth } from '../auth/auth.ts';
 import { RegistryError } from '../errors.ts';
+import type { Gateway } from '../gateway/open-gateway.ts';
 import { parseRepositoryName, type RepositoryName } from '../oci/names.ts';
 import type { Mode } from '../settings/settings.ts';
 import { systemClock, type Clock } from '../status/clock.ts';
@@ -35,6 +36,7 @@ export interface ApiState {
 export interface ApiOptions {
   readonly store: Store;
   readonly auth: Auth;
+  readonly gateway: Gateway;
   /** Asked at every request, so that new settings take effect at once. */
   readonly state: () => ApiState;
   /** Only requests addressed to this host[:port] are served. */
@@ -62,7 +64,7 @@ const pumpBuffersKept = 16;
  * else passes through express.
  */
 export function createApi(options: ApiOptions): RequestListener {
-  const { store, auth, log } = options;
+  const { store, auth, gateway, log } = options;
   const endless = new AbortController().signal;
   const { patience = () => endless } = options;
   const route = createRouter(endpoints);
@@ -96,6 +98,8 @@ export function createApi(options: ApiOptions): RequestListener {
     try {
       const [path, search] = splitOnce(request.url ?? '/', '?');
       if (path.startsWith('/v2')) response.setHeader('Docker-Distribution-Api-Version', 'registry/2.0');
+      // A child tells a parent of our kind by it, whatever the answer is.
+      if (path.startsWith('/acr/gateway/')) response.setHeader('Connected-Registry', 'gateway');
       const match = route(request.method ?? '', path);
       const moment = quick.moment();
       const exchange: Exchange = {
@@ -105,6 +109,7 @@ export function createApi(options: ApiOptions): RequestListener {
         origin: originOf(request, trust),
         store,
         auth,
+        gateway,
         buffers,
         remember(headers, bytes) {
           const repository = match.kind === 'found' ? parseRepositoryName(match.raw['name'] ?? '') : undefined;

@@ -3,8 +3,10 @@ import { changeRepository, deleteRepository, getRepository } from './acr-reposit
 import { changeAcrTag, deleteAcrTag, getAcrTag, listAcrTags } from './acr-tags.ts';
 import { deleteBlob, getBlob } from './blob.ts';
 import { listRepositories } from './catalog.ts';
+import { putStatus } from './child-status.ts';
 import { endpoint, type Endpoint } from './endpoint.ts';
 import { listExtensions } from './extensions.ts';
+import { activate, deactivate, getActivation } from './activation.ts';
 import { listMessages } from './gateway.ts';
 import { deleteManifest, getManifest, putManifest } from './manifest.ts';
 import { ping } from './ping.ts';
@@ -202,6 +204,34 @@ export const endpoints: readonly Endpoint[] = [
     path: '/acr/v1/<name>',
     needs: 'content/delete',
     handler: deleteRepository,
+  }),
+  endpoint({
+    id: 'gateway-activation',
+    methods: ['GET'],
+    path: '/acr/gateway/<registry>/activation',
+    needs: 'config/read',
+    handler: getActivation,
+  }),
+  endpoint({
+    id: 'gateway-activation',
+    methods: ['PUT'],
+    path: '/acr/gateway/<registry>/activation',
+    needs: 'config/write',
+    handler: activate,
+  }),
+  endpoint({
+    id: 'gateway-activation',
+    methods: ['DELETE'],
+    path: '/acr/gateway/<registry>/activation',
+    needs: 'config/write',
+    handler: deactivate,
+  }),
+  endpoint({
+    id: 'gateway-status',
+    methods: ['PUT'],
+    path: '/acr/gateway/<registry>/status',
+    needs: 'message/write',
+    handler: putStatus,
   }),
   endpoint({
     id: 'gateway-messages',

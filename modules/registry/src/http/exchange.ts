@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Access, Auth } from '../auth/auth.ts';
+import type { Gateway } from '../gateway/open-gateway.ts';
 import type { Store } from '../store/store.ts';
 import type { Headers } from './answer.ts';
 import type { BufferPool } from './buffer-pool.ts';
@@ -15,6 +16,7 @@ export interface Exchange {
   readonly origin: Origin;
   readonly store: Store;
   readonly auth: Auth;
+  readonly gateway: Gateway;
   readonly buffers: BufferPool;
   /** Lets the same read be answered from memory while nothing changes. */
   readonly remember: (headers: Headers, bytes: Buffer) => void;

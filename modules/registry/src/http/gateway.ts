@@ -1,23 +1,32 @@
 import { RegistryError } from '../errors.ts';
 import { readMessages } from '../gateway/message-feed.ts';
 import { answerJson } from './answer.ts';
+import type { ParametersOf } from './endpoint.ts';
 import type { Exchange } from './exchange.ts';
 
 /** Shorter than any proxy's patience. */
 const longestWaitSeconds = 60;
 
 /**
- * The message feed of a child: what changed here after `after`, in the repositories it may see. With nothing new the
- * answer waits up to `wait` seconds for something to happen (long poll).
+ * The message feed of a child: what changed here after `after` in the journal `journal` (this one, when absent), in the
+ * repositories it may see. With nothing new the answer waits up to `wait` seconds for something to happen (long poll).
+ * Only the active `instance` is served, where it names itself. Throws ALREADY_ACTIVATED, NOT_ACTIVATED.
  */
-export async function listMessages(exchange: Exchange): Promise<void> {
-  const { query, response, store, access, patience } = exchange;
-  const after = wholeNumberIn(query, 'after');
+export async function listMessages(
+  exchange: Exchange,
+  { registry }: ParametersOf<'/acr/gateway/<registry>/messages'>,
+): Promise<void> {
+  const { query, response, store, gateway, access, patience } = exchange;
+  const instanceId = query.get('instance');
+  if (instanceId !== null) gateway.refuseOthers(registry, instanceId);
+  const { journalId } = gateway;
+  const head = wholeNumberIn(query, 'after');
   const waitSeconds = Math.min(wholeNumberIn(query, 'wait') ?? 0, longestWaitSeconds);
   const gone = new AbortController();
   response.once('close', () => gone.abort());
   const messages = await readMessages(store.journal, {
-    after,
+    journalId,
+    after: head === undefined ? undefined : { journal: query.get('journal') ?? journalId, head },
     // The feed's bearer token names no repositories; what counts is what the child may see.
     sees: (repository) => access?.unnarrowed.allows(repository, 'metadata/read') === true,
     signal: AbortSignal.any([gone.signal, patience, AbortSignal.timeout(waitSeconds * 1000)]),

@@ -34,6 +34,16 @@ export function messagesAccess(registry: string): Access {
   return { use: `messages ${registry}`, scope: `gateway:${registry}:message_read` };
 }
 
+/** To be active as the connected registry `registry`. */
+export function activationAccess(registry: string): Access {
+  return { use: `activation ${registry}`, scope: `gateway:${registry}:config_write` };
+}
+
+/** To tell how the connected registry `registry` is. */
+export function statusAccess(registry: string): Access {
+  return { use: `status ${registry}`, scope: `gateway:${registry}:message_write` };
+}
+
 /** ACR wants `metadata_read` for tags, and says so. */
 export function tagsAccess(repository: RepositoryName): Access {
   return { use: `tags ${repository}`, scope: `repository:${repository}:pull` };

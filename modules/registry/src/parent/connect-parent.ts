@@ -2,9 +2,11 @@ import type { Credentials } from '../settings/settings.ts';
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
 import { anyAccess } from './access.ts';
+import { createActivation, type ChildIdentity } from './activation.ts';
 import { createAuthorizer } from './authorizer.ts';
 import { createBlobPlaces } from './blob-places.ts';
 import { createBlobs } from './blobs.ts';
+import { createChildStatus } from './child-status.ts';
 import { createConnection } from './connection.ts';
 import { createListings } from './listings.ts';
 import { createManifests } from './manifests.ts';
@@ -28,8 +30,8 @@ export interface ConnectParentOptions {
   readonly log: Log;
   readonly patience?: Partial<Patience>;
   readonly userAgent?: string;
-  /** Our name at a parent of our kind; without it its message feed is not asked for. */
-  readonly registryName?: string | undefined;
+  /** Who we are at a parent of our kind; without it neither its activation nor its message feed is asked for. */
+  readonly self?: ChildIdentity | undefined;
 }
 
 /**
@@ -51,7 +53,8 @@ export function connectParent(options: ConnectParentOptions): ParentRegistry {
   const listings = createListings({ sender, clock, log });
   const manifests = createManifests({ sender, patience });
   const referrers = createReferrers({ sender, manifests, clock });
-  const { readMessages } = createMessages({ sender, clock, registryName: options.registryName });
+  const { readMessages } = createMessages({ sender, clock, self: options.self });
+  const { activate, deactivate } = createActivation({ sender, clock, self: options.self });
   const places = createBlobPlaces();
   const blobs = createBlobs({ sender, places });
   const uploads = createUploads({ sender, patience, places, hasBlob: blobs.hasBlob });
@@ -59,6 +62,9 @@ export function connectParent(options: ConnectParentOptions): ParentRegistry {
   return {
     endpoint,
     readMessages,
+    activate,
+    deactivate,
+    reportStatus: createChildStatus({ sender, self: options.self }).reportStatus,
     async ping({ signal } = {}) {
       await sender.ask({ method: 'GET', to: '/v2/', access: anyAccess, understands: [200], signal });
     },

@@ -1,16 +1,22 @@
 import type { Digest } from '../oci/digest.ts';
-import type { RepositoryName } from '../oci/names.ts';
+import type { RepositoryName, Tag } from '../oci/names.ts';
+import type { RepositoryPattern } from '../oci/pattern.ts';
 import type { Cancellable, ImageSource, ImageTarget } from '../oci/registry.ts';
+import type { ChildrenSummary } from '../status/reported-properties.ts';
+import type { ConnectionState } from '../status/sync-status.ts';
+import type { Mode } from '../settings/settings.ts';
 
 /** The registry above: a connected registry of ours, ACR, or any OCI registry. */
 export interface ParentRegistry extends ImageSource, ImageTarget {
   readonly endpoint: string;
   /**
-   * Waits for something to change in the repositories we may see, after `after`; without it the answer comes at once
-   * and tells where to begin. Undefined: this parent has no message feed. Throws ParentError.
+   * What changed after `after` in the repositories we may see; with nothing new the answer waits up to `waitSeconds`
+   * (0 when absent) for it. Without `after` it comes at once and tells where to begin.
+   * Undefined: this parent has no message feed. Throws ParentError; `held`: we are not its active instance.
    */
   readMessages(options: {
-    readonly after?: number;
+    readonly after?: FeedCursor;
+    readonly waitSeconds?: number;
     readonly signal: AbortSignal;
   }): Promise<MessageFeedAnswer | undefined>;
   /** Undefined: it is not there. Throws ParentError, `broken` where the parent does not tell the size. */
@@ -19,24 +25,67 @@ export interface ParentRegistry extends ImageSource, ImageTarget {
     digest: Digest,
     options?: Cancellable,
   ): Promise<{ readonly size: number } | undefined>;
+  /**
+   * Becomes the one active instance of our name at the parent, or stays it; false where the parent has no activation.
+   * Throws ParentError, `held` or `unfit` where the parent does not want us.
+   */
+  activate(options: {
+    readonly mode: Mode;
+    readonly repositories: readonly RepositoryPattern[];
+    readonly signal?: AbortSignal;
+  }): Promise<boolean>;
+  /** Lets our name go, where this instance holds it. Throws ParentError. */
+  deactivate(options?: { readonly signal?: AbortSignal }): Promise<void>;
+  /** Tells the parent how we are. Throws ParentError. */
+  reportStatus(report: ChildReport, options: { readonly signal: AbortSignal }): Promise<void>;
   /** Asks `/v2/` with credentials. Throws ParentError. */
   ping(options?: { readonly signal?: AbortSignal }): Promise<void>;
   close(): Promise<void>;
 }
 
-/** `head`: where to go on · `changed`: whether something did. */
-export interface MessageFeedAnswer {
+/** How a child is, for its parent. */
+export interface ChildReport {
+  readonly connectionState: ConnectionState;
+  readonly inSync: boolean;
+  /** ISO 8601. */
+  readonly lastSync?: string;
+  readonly outboxPending: number;
+  /** Everybody below it in summary. */
+  readonly children?: ChildrenSummary;
+}
+
+/** How far we have heard: `head` in the parent's journal of that id. */
+export interface FeedCursor {
+  readonly journal: string;
   readonly head: number;
-  readonly changed: boolean;
+}
+
+export interface MessageFeedAnswer {
+  /** Where to go on. */
+  readonly cursor: FeedCursor;
+  readonly messages: readonly ParentMessage[];
+  /** The parent does not know any more what happened since `after`: compare afresh. */
+  readonly expired: boolean;
+  /** There is more than fits one answer. */
+  readonly more: boolean;
+}
+
+/** One change at the parent. */
+export interface ParentMessage {
+  readonly action: 'push' | 'tag' | 'untag' | 'delete';
+  readonly repository: RepositoryName;
+  readonly digest: Digest;
+  readonly tag?: Tag;
 }
 
 /**
  * Why the parent did not do what was asked.
  * `unreachable`: no answer (refused, DNS, TLS, timeout, cut, a proxy's 502 or 504) · `unauthorized`: 401 with our credentials ·
- * `denied`: 403 or 405 · `throttled`: 429 after the client's own patience ended · `refused`: another 4xx, not to be retried ·
+ * `denied`: 403 or 405 · `held`: another instance is active under our name · `unfit`: our mode or rules are not allowed · `throttled`: 429 after the client's own patience ended · `refused`: another 4xx, not to be retried ·
  * `broken`: 5xx, or an answer that makes no sense (bad JSON, wrong digest, short body).
  */
-export type ParentFailure = 'unreachable' | 'unauthorized' | 'denied' | 'throttled' | 'refused' | 'broken';
+export type ParentFailure =
+  'unreachable' | 'unauthorized' | 'denied' | 'held' | 'unfit' | 'throttled' | 'refused' | 'broken';
 
 export class ParentError extends Error {
   readonly failure: ParentFailure;

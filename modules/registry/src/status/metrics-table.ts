@@ -26,6 +26,9 @@ export const metricsTable = {
   tagsInSync: gauge('repository_tags_in_sync', ['repository'], 'Tags that are here as the parent has them'),
   outboxPending: gauge('outbox_pending', [], 'Changes still to be carried to the parent'),
   outboxAge: gauge('outbox_oldest_age_seconds', [], 'Age of the oldest of them; 0: none'),
+  childInSync: gauge('child_in_sync', ['child'], '1: the child says it is in sync; the first 100 children'),
+  childState: gauge('child_connection_state', ['child', 'state'], '1 for the state the child is in'),
+  childLastSeen: gauge('child_last_seen_timestamp_seconds', ['child'], 'When the child last told how it is; 0: never'),
   rateLimit: gauge(
     'transfer_rate_limit_bytes_per_second',
     [],

@@ -2,7 +2,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Mode } from '../settings/settings.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { metricsTable, type MetricName } from './metrics-table.ts';
-import { mostTelling, type StorageFacts } from './reported-properties.ts';
+import { mostTelling, type ChildFacts, type StorageFacts } from './reported-properties.ts';
 import type { ConnectionState, RepositoryProgress, SyncState, SyncStatus } from './sync-status.ts';
 
 /** One answered request. */
@@ -33,6 +33,7 @@ export interface Metrics {
   observeRequest(sample: RequestSample): void;
   /** Call it on every change of the sync status; passes are counted by their end times. */
   observeSync(status: SyncStatus): void;
+  observeChildren(children: readonly ChildFacts[]): void;
   observeStorage(storage: StorageFacts): void;
   /** 0: no limit. */
   observeRateLimit(bytesPerSecond: number): void;
@@ -50,6 +51,7 @@ export interface Metrics {
 
 /** More would make a series for every repository of a large registry. */
 const repositoryLimit = 100;
+const childLimit = 100;
 const secondsBuckets = [0.005, 0.05, 0.5, 5, 60];
 const connectionStates: readonly ConnectionState[] = ['Online', 'Offline', 'Syncing', 'Unhealthy'];
 const repositoryStates: readonly RepositoryProgress['state'][] = ['Pending', 'Syncing', 'InSync', 'Failed'];
@@ -85,6 +87,9 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
   const tagsInSync = gauge('tagsInSync');
   const outboxPending = gauge('outboxPending');
   const outboxAge = gauge('outboxAge');
+  const childInSync = gauge('childInSync');
+  const childState = gauge('childState');
+  const childLastSeen = gauge('childLastSeen');
   const rateLimit = gauge('rateLimit');
   const onDemand = counter('onDemand');
   const certificateExpiry = gauge('certificateExpiry');
@@ -143,6 +148,18 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
       }
       outboxPending.set(status.outbox.pending);
       outboxOldest = status.outbox.oldest;
+    },
+
+    observeChildren(children) {
+      for (const series of [childInSync, childState, childLastSeen]) series.reset();
+      for (const { name: child, inSync: isInSync, connectionState: state = 'Offline', lastSeen } of children.slice(
+        0,
+        childLimit,
+      )) {
+        childInSync.set({ child }, Number(isInSync === true));
+        childState.set({ child, state }, 1);
+        childLastSeen.set({ child }, (lastSeen?.getTime() ?? 0) / 1000);
+      }
     },
 
     observeStorage({ usedBytes, freeBytes, quotaBytes }) {

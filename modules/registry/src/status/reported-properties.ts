@@ -39,7 +39,19 @@ export interface ChildFacts {
   readonly connectionState?: ConnectionState;
   readonly activation?: 'Active' | 'Inactive';
   readonly inSync?: boolean;
-  readonly lastActivityTime?: Date;
+  readonly version?: string;
+  readonly lastSync?: Date;
+  /** When it last told how it is. */
+  readonly lastSeen?: Date;
+  readonly outboxPending?: number;
+  readonly below?: ChildrenSummary;
+}
+
+/** Everybody below a registry, at any depth. */
+export interface ChildrenSummary {
+  readonly total: number;
+  readonly inSync: number;
+  readonly worst: ConnectionState;
 }
 
 export type ReportedValue = null | boolean | number | string | readonly ReportedValue[] | Reported;
@@ -73,7 +85,9 @@ function propertiesWith(facts: Facts, rows: number): Reported {
   const { sync, activation, settings, storage, parent } = facts;
   const details = everyCodeFirst(sync.details).slice(0, rows);
   const problems = settings.problems.slice(0, rows);
-  const children = facts.children.slice(0, rows);
+  const children = [...facts.children]
+    .sort((a, b) => Number(a.inSync === true) - Number(b.inSync === true))
+    .slice(0, rows);
   const repositories = mostTelling(sync.repositories).slice(0, rows);
   return compact({
     version: text(facts.version),
@@ -149,7 +163,11 @@ function propertiesWith(facts: Facts, rows: number): Reported {
         connectionState: child.connectionState,
         activation: child.activation,
         inSync: child.inSync,
-        lastActivityTime: minute(child.lastActivityTime),
+        version: text(child.version),
+        lastSync: minute(child.lastSync),
+        lastSeen: minute(child.lastSeen),
+        outboxPending: child.outboxPending,
+        children: child.below && { ...child.below },
       }),
     ),
     settings: {

@@ -9,6 +9,8 @@ export const detailTable = {
   PARENT_UNREACHABLE: { type: 'Parent', effect: 'offline', event: false },
   PARENT_UNAUTHORIZED: { type: 'Parent', effect: 'unhealthy', event: false },
   PARENT_DENIED: { type: 'Parent', effect: 'unhealthy', event: false },
+  ALREADY_ACTIVATED: { type: 'Parent', effect: 'unhealthy', event: false },
+  ACTIVATION_REFUSED: { type: 'Parent', effect: 'unhealthy', event: false },
   PARENT_REFUSED: { type: 'Parent', effect: 'unhealthy', event: false },
   PARENT_BROKEN: { type: 'Parent', effect: 'unhealthy', event: false },
   PARENT_THROTTLED: { type: 'Parent', effect: 'none', event: false },
@@ -29,8 +31,13 @@ export interface Details {
   /** Details reported from here on belong to the pass of this correlation id. */
   beginPass(correlationId: string): void;
   report(code: DetailCode, subject: string, description: string): void;
-  /** Drops events older than `eventTtlMs` and, after a pass that looked at everything, what it did not see again. */
-  endPass(options: { readonly eventTtlMs: number; readonly sawEverything: boolean }): void;
+  /**
+   * Drops events older than `eventTtlMs`, and what a pass that came to its end did not see again; what only a compare
+   * of everything can see stays until there is one.
+   */
+  endPass(options: { readonly eventTtlMs: number; readonly saw: 'everything' | 'changes' | 'nothing' }): void;
+  /** It no longer holds. */
+  forget(code: DetailCode, subject: string): void;
   /** Drops what was known about the link to the parent as a whole (no subject), `except` what still holds. */
   clearLink(except?: DetailCode): void;
   clear(): void;
@@ -66,11 +73,16 @@ export function createDetails({ clock }: { readonly clock: Clock }): Details {
       const detail = { type, code, description, timestamp: clock.now(), correlationId: pass };
       entries.set(key, { subject, detail, lastPass: pass });
     },
-    endPass({ eventTtlMs, sawEverything }) {
+    endPass({ eventTtlMs, saw }) {
       const oldest = clock.now().getTime() - eventTtlMs;
-      drop(({ detail, lastPass }) =>
-        detailTable[detail.code].event ? detail.timestamp.getTime() < oldest : sawEverything && lastPass !== pass,
-      );
+      drop(({ detail: { code, timestamp }, lastPass }) => {
+        if (detailTable[code].event) return timestamp.getTime() < oldest;
+        if (lastPass === pass || saw === 'nothing') return false;
+        return saw === 'everything' || code !== 'PARENT_REPOSITORY_EMPTY';
+      });
+    },
+    forget(code, subject) {
+      entries.delete(`${code} ${subject}`);
     },
     clearLink(except) {
       drop(({ detail, subject }) => subject === '' && detail.type === 'Parent' && detail.code !== except);

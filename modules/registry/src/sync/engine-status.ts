@@ -12,7 +12,7 @@ export interface EngineView {
   readonly details: Details;
   readonly outbox: SyncStatus['outbox'];
   readonly contacted: boolean;
-  readonly running: { readonly kind: 'pass' | 'drain'; readonly parentAnswered: boolean } | undefined;
+  readonly running: { readonly kind: 'pass' | 'drain' | 'release'; readonly parentAnswered: boolean } | undefined;
   readonly next: Date | undefined;
 }
 

@@ -1,24 +1,23 @@
-import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import type { ParentRegistry } from '../parent/parent.ts';
+import type { ChildReport, ParentRegistry } from '../parent/parent.ts';
+import { nextRun, windowAt } from '../settings/schedule.ts';
 import type { ParentSettings, Settings } from '../settings/settings.ts';
-import { isContinuous, nextRun } from '../settings/schedule.ts';
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
 import type { SyncStatus, SyncTrigger } from '../status/sync-status.ts';
 import type { Store } from '../store/store.ts';
-import { backOffMs } from '../status/back-off.ts';
 import { createBlobTransfers } from './blob-transfers.ts';
 import { createDetails } from './details.ts';
 import { statusOf } from './engine-status.ts';
-import { followMessages } from './follow-messages.ts';
-import { nextStep, type Step } from './next-step.ts';
-import { createPassProgress } from './progress.ts';
-import { runPass, type PassEnd } from './run-pass.ts';
-import { emptyMemory, loadMemory, saveMemory } from './sync-memory.ts';
 import type { Link } from './link.ts';
-import { longestNapMs } from './wait-until.ts';
-import { changeBetween, connectionKey, wantedFrom, type Wanted } from './wanted.ts';
+import { createCursorKeeper } from './feed-cursor.ts';
+import { createNap } from './nap.ts';
+import { earlier, nextStep, releaseStep, type Step } from './next-step.ts';
+import { createParentActivation } from './parent-activation.ts';
+import { createParentLink } from './parent-link.ts';
+import { createRetry } from './retry.ts';
+import { createStepRunner } from './step-runner.ts';
+import { createSyncLedger } from './sync-ledger.ts';
+import { changeBetween, wantedFrom, type Wanted } from './wanted.ts';
 
 export interface SyncEngineOptions {
   readonly store: Store;
@@ -27,6 +26,8 @@ export interface SyncEngineOptions {
   readonly log: Log;
   /** Called at each meaningful change; the listener coalesces. */
   readonly onStatus?: (status: SyncStatus) => void;
+  /** How this registry is, for a parent of our kind; without it nothing is told. */
+  readonly describe?: () => ChildReport;
   /** 0 to 1; default Math.random. */
   readonly random?: () => number;
 }
@@ -46,242 +47,118 @@ export interface SyncEngine {
   close(): Promise<void>;
 }
 
-interface Running {
-  readonly step: Exclude<Step, { kind: 'wait' }>;
-  readonly stop: AbortController;
-  parentAnswered: boolean;
-}
-
-const passBackOff = { firstMs: 1000, longestMs: 60_000 };
-
-/** One loop decides (`nextStep`), runs (`runPass`) or sleeps; everything else only leaves notes for it and kicks it. */
+/** One loop decides (`nextStep`), runs (`StepRunner`) or sleeps; everything else only leaves notes for it and kicks it. */
 export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
-  const { store, connect, clock, log, onStatus, random = Math.random } = options;
+  const { store, connect, clock, log, onStatus, describe, random = Math.random } = options;
   const transfers = createBlobTransfers({ clock, log, random });
   const details = createDetails({ clock });
-  let progress = createPassProgress({ onChange: notifySoon });
-  let memory = emptyMemory;
-  let outbox: SyncStatus['outbox'] = { pending: 0 };
+  const ledger = createSyncLedger({ store, clock });
+  const activation = createParentActivation({ records: store.records });
+  const link = createParentLink({ connect, clock, log, random, onChange: askForPass, onRefused: askAgain, describe });
+  const cursors = createCursorKeeper({ records: store.records, clock });
+  const retry = createRetry({ clock, random });
+  const parts = { store, link, ledger, activation, cursors, transfers, details, retry, clock, log };
+  const runner = createStepRunner({ ...parts, onStatus: notify, onProgress: notifySoon });
+  const nap = createNap({ clock });
   let wanted: Wanted | undefined;
-  let parent: { readonly registry: ParentRegistry; readonly key: string } | undefined;
-  let feed: { readonly stop: AbortController; readonly ended: Promise<void> } | undefined;
-  let contacted = false;
   let asked: SyncTrigger | undefined;
   let woken = true;
-  let stateBefore: SyncStatus['state'] | undefined;
-  let failures = 0;
-  let retryAt: Date | undefined;
-  let running: Running | undefined;
   let next: Date | undefined;
   let closed = false;
   let noticeDue = false;
-  let sleeping = new AbortController();
 
   async function loop(): Promise<void> {
     try {
-      memory = await loadMemory(store.records);
-      await countOutbox();
+      await ledger.load();
+      await activation.load();
+      await cursors.load();
     } catch (error) {
       log.error('What was known of earlier syncs cannot be read.', { error });
     }
     while (!closed) {
-      await dropOldParent();
-      tendFeed();
+      if (await link.dropOld(wanted)) {
+        details.clear();
+        activation.doubt();
+      }
       const step = chooseStep();
       next = step?.kind === 'wait' ? step.until : scheduledNext();
-      if (step && step.kind !== 'wait') await run(step);
-      else await sleep(step?.until);
+      if (wanted && step && step.kind !== 'wait') await run(step, wanted);
+      else await nap.until(earlier(listen(), step?.kind === 'wait' ? step.until : undefined), notify);
     }
-    await closeParent();
+    await link.close();
   }
 
   function chooseStep(): Step | undefined {
-    if (!wanted?.parent || !wanted.active) return undefined;
-    const changed = memory.wanted !== wanted.syncKey ? 'Scheduled' : undefined;
+    if (!wanted?.parent) return undefined;
+    if (!wanted.active) {
+      const { settings, parent } = wanted;
+      const released = settings.activation.status === 'Active' || !activation.isHeldAt(parent.gatewayEndpoint);
+      return released ? undefined : releaseStep(clock.now(), retry.at);
+    }
+    const changed = ledger.memory.wanted !== wanted.syncKey;
+    // A parent of ours is listened to as soon as we are active at it again, not only at the next run.
+    const returns = activation.isHeldAt(wanted.parent.gatewayEndpoint) && activation.isNeeded(wanted);
+    const wants = !retry.at && (changed || returns) ? 'Scheduled' : undefined;
     return nextStep({
       now: clock.now(),
       sync: wanted.parent.syncProperties,
-      memory,
-      asked: asked ?? (retryAt ? undefined : changed),
-      woken: woken && outbox.pending > 0,
-      retryAt,
+      memory: ledger.memory,
+      asked: asked ?? wants,
+      woken: woken && ledger.outbox.pending > 0,
+      retryAt: retry.at,
     });
+  }
+
+  /** Between passes, from where they got to: listens at a parent of our kind while the link may be used; until when. */
+  function listen(): Date | undefined {
+    const to = wanted?.active === true && activation.isThere ? wanted.parent : undefined;
+    const window = to && windowAt(to.syncProperties, clock.now());
+    const isOpen = window?.open === true;
+    link.tendFeed(wanted && to && isOpen ? { parent: to, since: cursors.usableFor(wanted) } : undefined);
+    return isOpen ? window.closes : undefined;
   }
 
   function scheduledNext(): Date | undefined {
     return wanted?.parent && wanted.active ? nextRun(wanted.parent.syncProperties, clock.now()) : undefined;
   }
 
-  /** Until `until` or a kick, and never longer than the clock can be trusted. */
-  async function sleep(until: Date | undefined): Promise<void> {
-    sleeping = new AbortController();
-    const { signal } = sleeping;
-    notify();
-    if (signal.aborted) return;
-    const napMs = until && Math.min(until.getTime() - clock.now().getTime(), longestNapMs);
-    try {
-      // Nothing is planned: only a kick ends this.
-      if (napMs === undefined) await once(signal, 'abort');
-      else await clock.wait(napMs, signal);
-    } catch {
-      // Kicked.
-    }
-  }
-
-  async function run(step: Running['step']): Promise<void> {
-    const work = { step, stop: new AbortController(), parentAnswered: false };
-    running = work;
+  async function run(step: Exclude<Step, { kind: 'wait' }>, what: Wanted): Promise<void> {
     woken = false;
-    let end: PassEnd;
-    try {
-      end = await runStep(work);
-    } catch (error) {
-      log.error('A sync pass could not be run.', { error });
-      details.report('SYNC_FAILED', '', error instanceof Error ? error.message : String(error));
-      end = { state: 'Failed', retryAfterMs: 0 };
-    }
-    await conclude(work, end);
-    running = undefined;
+    if (step.kind === 'pass') asked = undefined;
+    const end = await runner.run(step, what);
+    if (end.state !== 'Succeeded') woken = true;
     notify();
-  }
-
-  async function runStep(work: Running): Promise<PassEnd> {
-    const { step, stop } = work;
-    if (!wanted?.parent) return { state: 'Pending', retryAfterMs: 0 };
-    const { settings } = wanted;
-    parent ??= connected(wanted.parent);
-    details.beginPass(randomUUID());
-    if (step.kind === 'pass') {
-      asked = undefined;
-      progress = createPassProgress({ onChange: notifySoon });
-      const { trigger } = step;
-      memory = { ...memory, trigger, state: 'Syncing', lastStart: clock.now(), wanted: wanted.syncKey };
-      await saveMemory(store.records, memory);
-    }
-    notify();
-    return await runPass({
-      parts: {
-        store,
-        parent: parent.registry,
-        mode: settings.mode,
-        rules: settings.repositories,
-        messageTtlMs: wanted.parent.syncProperties.messageTtlMs,
-        concurrency: settings.transfer.concurrency,
-        thorough: memory.trigger !== 'Scheduled',
-        clock,
-        log,
-        transfers,
-        details,
-        progress,
-      },
-      drainOnly: step.kind === 'drain',
-      closes: step.closes,
-      stop: stop.signal,
-      onParentAnswered: () => {
-        contacted = work.parentAnswered = true;
-        notify();
-      },
-    });
-  }
-
-  /** Writes down how it went and when to try again. */
-  async function conclude({ step }: Running, { state, retryAfterMs }: PassEnd): Promise<void> {
-    const now = clock.now();
-    if (state === 'Failed') {
-      const waitMs = Math.max(retryAfterMs, backOffMs(failures, { ...passBackOff, random }));
-      retryAt = new Date(now.getTime() + waitMs);
-      failures += 1;
-    } else {
-      retryAt = undefined;
-      failures = 0;
-    }
-    if (state !== 'Succeeded') woken = true;
-    try {
-      await countOutbox();
-      if (step.kind === 'drain') return;
-      const lastSuccess = state === 'Succeeded' ? now : memory.lastSuccess;
-      memory = { ...memory, state, lastEnd: now, lastSuccess };
-      await saveMemory(store.records, memory);
-      const { blobsDone, bytesDone } = progress;
-      const news = state !== stateBefore || blobsDone > 0;
-      log[news ? 'info' : 'debug']('A sync pass ended.', { trigger: memory.trigger, state, blobsDone, bytesDone });
-      stateBefore = state;
-    } catch (error) {
-      log.error('The result of a sync pass could not be written down.', { error });
-    }
-  }
-
-  async function countOutbox(): Promise<void> {
-    const { count, oldest } = await store.outbox.pending();
-    outbox = { pending: count, ...(oldest && { oldest }) };
-  }
-
-  async function dropOldParent(): Promise<void> {
-    if (!parent || (wanted?.parent && connectionKey(wanted.parent) === parent.key)) return;
-    contacted = false;
-    details.clear();
-    await closeParent();
-  }
-
-  function connected(to: ParentSettings): { readonly registry: ParentRegistry; readonly key: string } {
-    return { registry: connect(to), key: connectionKey(to) };
-  }
-
-  /** Listens at the parent while the link may be used at any time; with windows, the schedule does it alone. */
-  function tendFeed(): void {
-    const to = wanted?.active === true ? wanted.parent : undefined;
-    if (!to || !isContinuous(to.syncProperties.schedule)) feed?.stop.abort();
-    else if (!feed) {
-      // Also after a restart with nothing due: changes must not wait for the next run.
-      parent ??= connected(to);
-      const stop = new AbortController();
-      const { signal } = stop;
-      const ended = followMessages({ parent: parent.registry, signal, clock, log, random, onChange: askForPass });
-      feed = { stop, ended };
-    }
-    if (feed?.stop.signal.aborted) feed = undefined;
   }
 
   function askForPass(): void {
     asked ??= 'Scheduled';
-    kick();
+    nap.kick();
   }
 
-  async function closeParent(): Promise<void> {
-    const old = parent?.registry;
-    parent = undefined;
-    feed?.stop.abort();
-    await feed?.ended;
-    feed = undefined;
-    try {
-      await old?.close();
-    } catch (error) {
-      log.warn('The connection to the parent did not close cleanly.', { error });
-    }
-  }
-
-  function kick(): void {
-    sleeping.abort();
+  function askAgain(): void {
+    activation.doubt();
+    askForPass();
   }
 
   /** A stopped pass is asked for again, so that what an operator started is not lost. */
   function restart(): void {
-    if (running?.step.kind === 'pass') asked ??= running.step.trigger;
-    running?.stop.abort(new Error('the settings changed'));
-    retryAt = undefined;
-    failures = 0;
+    if (runner.running?.step.kind === 'pass') asked ??= runner.running.step.trigger;
+    runner.stop(new Error('the settings changed'));
+    retry.reset();
   }
 
   function status(): SyncStatus {
+    const { running, progress } = runner;
     const now = running && { kind: running.step.kind, parentAnswered: running.parentAnswered };
-    return statusOf({ wanted, memory, progress, details, outbox, contacted, running: now, next });
+    const { memory, outbox } = ledger;
+    return statusOf({ wanted, memory, progress, details, outbox, contacted: link.contacted, running: now, next });
   }
 
   function notify(): void {
     onStatus?.(status());
   }
 
-  /** Progress comes in thousands of small steps; one status a turn of the event loop is enough. */
+  /** One status a turn of the event loop is enough. */
   function notifySoon(): void {
     if (noticeDue) return;
     noticeDue = true;
@@ -301,37 +178,38 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       const change = changeBetween(before, wanted);
       if (change === 'parent') asked = 'InitialSync';
       if (change === 'credentials') asked = 'SyncTokenUpdate';
+      // Nobody listened meanwhile.
+      if (before?.active === false && active) asked ??= 'Scheduled';
       if (change !== 'none') restart();
       notify();
-      kick();
+      nap.kick();
     },
     wake() {
       woken = true;
-      countOutbox().then(
+      ledger.countOutbox().then(
         () => {
           notify();
-          kick();
+          nap.kick();
         },
         (error: unknown) => log.warn('The outbox cannot be read.', { error }),
       );
     },
     resync() {
-      const started = wanted?.parent !== undefined && wanted.active && running?.step.kind !== 'pass' && !closed;
+      const started = wanted?.parent !== undefined && wanted.active && runner.running?.step.kind !== 'pass' && !closed;
       if (started) asked = 'ManualResync';
-      kick();
+      nap.kick();
       return Promise.resolve({ started });
     },
     status,
     link() {
       const to = wanted?.active === true && !closed ? wanted.parent : undefined;
-      if (!to) return undefined;
-      parent ??= connected(to);
-      return parent.key === connectionKey(to) ? { parent: parent.registry, transfers } : undefined;
+      const parent = to && link.openFor(to);
+      return parent && { parent, transfers };
     },
     async close() {
       closed = true;
-      running?.stop.abort(new Error('the sync engine is closing'));
-      kick();
+      runner.stop(new Error('the sync engine is closing'));
+      nap.kick();
       await ended;
     },
   };

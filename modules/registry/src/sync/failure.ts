@@ -18,6 +18,8 @@ const parentFailures = {
   unreachable: { code: 'PARENT_UNREACHABLE', reach: 'ask' },
   unauthorized: { code: 'PARENT_UNAUTHORIZED', reach: 'ask' },
   denied: { code: 'PARENT_DENIED', reach: 'repository' },
+  held: { code: 'ALREADY_ACTIVATED', reach: 'pass' },
+  unfit: { code: 'ACTIVATION_REFUSED', reach: 'pass' },
   throttled: { code: 'PARENT_THROTTLED', reach: 'pass' },
   refused: { code: 'PARENT_REFUSED', reach: 'repository' },
   broken: { code: 'PARENT_BROKEN', reach: 'ask' },

@@ -1,4 +1,4 @@
-import type { ParentRegistry } from '../parent/parent.ts';
+import { ParentError, type FeedCursor, type ParentRegistry } from '../parent/parent.ts';
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
 import { backOffMs } from '../status/back-off.ts';
@@ -9,35 +9,42 @@ const shortestTurnMs = 250;
 /** A parent without a feed may be upgraded. */
 const askAgainMs = 3_600_000;
 
+/** Within every proxy's patience. */
+const waitSeconds = 50;
+
 /**
- * Listens at the parent until `signal`, and calls `onChange` when something changed there, so that nobody waits for
- * the schedule. Never rejects: without the feed, or while it fails, the schedule does the work alone.
+ * Listens at the parent until `signal`, from `since` on, and calls `onChange` when something changed there, so that
+ * nobody waits for the schedule. Never rejects: without the feed, or while it fails, the schedule does the work alone.
  */
 export async function followMessages(options: {
   readonly parent: Pick<ParentRegistry, 'readMessages'>;
+  readonly since: FeedCursor | undefined;
   readonly signal: AbortSignal;
   readonly clock: Clock;
   readonly log: Log;
   readonly random: () => number;
   readonly onChange: () => void;
+  /** The parent says that this instance is not the active one. */
+  readonly onRefused: () => void;
 }): Promise<void> {
-  const { parent, signal, clock, log, random, onChange } = options;
-  let after: number | undefined;
+  const { parent, signal, clock, log, random, onChange, onRefused } = options;
+  let after = options.since;
   let failures = 0;
   while (!signal.aborted) {
     try {
       const askedMs = clock.now().getTime();
-      const answer = await parent.readMessages({ ...(after !== undefined && { after }), signal });
+      const answer = await parent.readMessages({ ...(after && { after }), waitSeconds, signal });
       failures = 0;
-      // What changed before the first answer, or while the feed was away, may have been missed.
-      if (answer && (answer.changed || after === undefined)) onChange();
-      after = answer?.head;
+      // What changed before the first answer may have been missed.
+      if (answer && (answer.messages.length > 0 || answer.expired || !after)) onChange();
+      after = answer?.cursor;
       if (!answer) await pause(askAgainMs);
       // Changes come in crowds, and an answer that did not wait would be asked for again at once.
       else await pause(shortestTurnMs - (clock.now().getTime() - askedMs));
     } catch (error) {
       log.debug('The message feed of the parent failed.', { error, failures });
-      after = undefined;
+      if (error instanceof ParentError && error.failure === 'held') onRefused();
+      // Nothing is missed meanwhile: the cursor stays.
       await pause(backOffMs(failures, { ...errorBackOff, random }));
       failures += 1;
     }

@@ -6,6 +6,8 @@ import type { SyncMemory } from './sync-memory.ts';
 export type Step =
   | { readonly kind: 'pass'; readonly trigger: SyncTrigger; readonly closes: Date | undefined }
   | { readonly kind: 'drain'; readonly closes: Date | undefined }
+  /** Lets our name go at the parent: the operator wants this instance to be inactive. */
+  | { readonly kind: 'release' }
   | { readonly kind: 'wait'; readonly until: Date };
 
 /**
@@ -38,11 +40,17 @@ export function nextStep(options: {
   return { kind: 'wait', until: due };
 }
 
+/** What an inactive registry still has to do: tell its parent, as soon as that can be reached, windows or not. */
+export function releaseStep(now: Date, retryAt: Date | undefined): Step {
+  return retryAt && retryAt > now ? { kind: 'wait', until: retryAt } : { kind: 'release' };
+}
+
 /** A start that lies in the future comes from a clock that was wrong, and does not count. */
 function dueAt(now: Date, sync: SyncProperties, { state, lastStart }: Pick<SyncMemory, 'state' | 'lastStart'>): Date {
   return state === 'Succeeded' && lastStart && lastStart <= now ? nextRun(sync, lastStart) : now;
 }
 
-function earlier(first: Date, second: Date | undefined): Date {
-  return second && second < first ? second : first;
+/** The earlier of those that there are. */
+export function earlier<First extends Date | undefined>(first: First, second: Date | undefined): First | Date {
+  return !second || (first && first <= second) ? first : second;
 }

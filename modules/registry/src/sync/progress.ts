@@ -11,6 +11,8 @@ export interface PassProgress extends CopyProgress {
   readonly bytesTotal: number;
   readonly repositories: readonly RepositoryProgress[];
   repository(name: RepositoryName): RepositoryRow;
+  /** Everything is looked at anew: forgets the rows of earlier passes. */
+  startOver(): void;
 }
 
 /** One repository of a pass. Failed once anything in it failed. */
@@ -18,6 +20,8 @@ export interface RepositoryRow {
   tagFound(): void;
   tagInSync(): void;
   fail(message: string): void;
+  /** So many tags are here, in place of what was counted; `failed` others should be. */
+  count(tagsInSync: number, failed: number): void;
   /** Nothing more will be done in it: `InSync` unless it failed. */
   end(): void;
 }
@@ -27,9 +31,14 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 /** Bytes between two calls of `onChange` while one large blob is on its way. */
 const noticeBytes = 8 * 1024 * 1024;
 
-export function createPassProgress({ onChange }: { readonly onChange: () => void }): PassProgress {
+export function createPassProgress(options: {
+  readonly onChange: () => void;
+  /** Of earlier passes, as a pass that looks at changes only adds to them. */
+  readonly rows?: readonly RepositoryProgress[];
+}): PassProgress {
+  const { onChange } = options;
   const counts = { blobsDone: 0, blobsTotal: 0, bytesDone: 0, bytesTotal: 0 };
-  const rows = new Map<RepositoryName, Mutable<RepositoryProgress>>();
+  const rows = new Map<string, Mutable<RepositoryProgress>>((options.rows ?? []).map((row) => [row.name, { ...row }]));
   let noticedBytes = 0;
 
   return {
@@ -63,6 +72,9 @@ export function createPassProgress({ onChange }: { readonly onChange: () => void
       counts.blobsDone += 1;
       onChange();
     },
+    startOver() {
+      rows.clear();
+    },
     repository(name) {
       const row: Mutable<RepositoryProgress> = rows.get(name) ?? {
         name,
@@ -70,6 +82,8 @@ export function createPassProgress({ onChange }: { readonly onChange: () => void
         tagsInSync: 0,
         tagsTotal: 0,
       };
+      row.state = 'Syncing';
+      delete row.lastError;
       rows.set(name, row);
       onChange();
       return {
@@ -84,6 +98,10 @@ export function createPassProgress({ onChange }: { readonly onChange: () => void
           row.state = 'Failed';
           row.lastError = message;
           onChange();
+        },
+        count(tagsInSync, failed) {
+          row.tagsInSync = tagsInSync;
+          row.tagsTotal = tagsInSync + failed;
         },
         end() {
           if (row.state === 'Syncing') row.state = 'InSync';

@@ -55,13 +55,18 @@ async function pullRepository(
   row.end();
 }
 
-async function noteFailure(pass: Pass, row: RepositoryRow, repository: RepositoryName, error: unknown): Promise<void> {
+export async function noteFailure(
+  pass: Pass,
+  row: RepositoryRow,
+  repository: RepositoryName,
+  error: unknown,
+): Promise<void> {
   pass.signal.throwIfAborted();
   row.fail(error instanceof Error ? error.message : String(error));
   await pass.failed(error, repository);
 }
 
-async function pullTag(
+export async function pullTag(
   pass: Pass,
   pending: PendingChanges,
   repository: RepositoryName,
@@ -125,7 +130,7 @@ export function reportConflict(
 }
 
 /** The parent's listings with manifests from `store` where it has them: a digest has one content everywhere. */
-function manifestsFrom(store: ImageSource, parent: ImageSource): ImageSource {
+export function manifestsFrom(store: ImageSource, parent: ImageSource): ImageSource {
   return {
     listRepositories: (options) => parent.listRepositories(options),
     listTags: (repository, options) => parent.listTags(repository, options),
@@ -143,11 +148,12 @@ function manifestsFrom(store: ImageSource, parent: ImageSource): ImageSource {
  * A listing without any tag removes nothing: a parent that lost its data must not empty its sites.
  */
 async function removeGoneTags(
-  { store, parent, signal, details, log }: Pass,
+  pass: Pass,
   pending: PendingChanges,
   repository: RepositoryName,
   onParent: ReadonlySet<Tag>,
 ): Promise<void> {
+  const { store, parent, signal, details } = pass;
   if (onParent.size === 0) {
     const text = `the parent shows no tag in ${repository}; what is held of it stays`;
     details.report('PARENT_REPOSITORY_EMPTY', repository, text);
@@ -156,9 +162,13 @@ async function removeGoneTags(
   for await (const { tag } of store.listTags(repository, { signal })) {
     if (onParent.has(tag) || pending.hasTag(repository, tag)) continue;
     if ((await parent.resolveTag(repository, tag, { signal })) !== undefined) continue;
-    await store.replica.deleteTag(repository, tag);
-    log.info('A tag is gone from the parent and was removed.', { repository, tag });
+    await removeTag(pass, repository, tag);
   }
+}
+
+export async function removeTag({ store, log }: Pass, repository: RepositoryName, tag: Tag): Promise<void> {
+  if (!(await store.replica.deleteTag(repository, tag))) return;
+  log.info('A tag is gone from the parent and was removed.', { repository, tag });
 }
 
 /** No rule at all is taken for a mistake, not for a wish to lose everything. */

@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { RegistryError } from '../errors.ts';
 import { failureOf } from './failure.ts';
 import type { Pass } from './pass.ts';
-import { syncPass } from './sync-pass.ts';
+import { syncPass, type PassFeed, type PassReach, type SyncPassOptions } from './sync-pass.ts';
 import { waitUntil } from './wait-until.ts';
 
 export interface PassEnd {
@@ -10,6 +10,8 @@ export interface PassEnd {
   readonly state: 'Succeeded' | 'Failed' | 'TimedOut' | 'Pending';
   /** The parent asked not to come back earlier; 0 when it did not. */
   readonly retryAfterMs: number;
+  /** How far it got; absent where it was cut or ended early. */
+  readonly reach?: PassReach;
 }
 
 export interface RunPassOptions {
@@ -19,12 +21,15 @@ export interface RunPassOptions {
   readonly closes: Date | undefined;
   readonly stop: AbortSignal;
   readonly onParentAnswered: () => void;
+  readonly activate?: SyncPassOptions['activate'];
+  readonly feed: PassFeed;
 }
 
 class WindowClosed extends Error {}
 
 /** Runs one pass to its end, whatever that is: never rejects, and leaves nothing running. */
-export async function runPass({ parts, drainOnly, closes, stop, onParentAnswered }: RunPassOptions): Promise<PassEnd> {
+export async function runPass(options: RunPassOptions): Promise<PassEnd> {
+  const { parts, drainOnly, closes, stop, onParentAnswered, activate, feed } = options;
   const { parent, clock, details, log } = parts;
   const ending = new AbortController();
   const signal = AbortSignal.any([stop, ending.signal]);
@@ -87,18 +92,18 @@ export async function runPass({ parts, drainOnly, closes, stop, onParentAnswered
   }
 
   let state: PassEnd['state'];
-  let sawEverything = false;
+  let reach: PassReach | undefined;
   try {
-    await syncPass({ ...parts, signal, failed }, { drainOnly, onParentAnswered });
+    const passOptions = { drainOnly, onParentAnswered, feed, ...(activate && { activate }) };
+    reach = await syncPass({ ...parts, signal, failed }, passOptions);
     state = failures > 0 ? 'Failed' : 'Succeeded';
-    sawEverything = !drainOnly;
   } catch (error) {
     state = endedBy(error);
   }
   watching.abort();
   await watch;
-  details.endPass({ eventTtlMs: parts.messageTtlMs, sawEverything });
-  return { state, retryAfterMs };
+  details.endPass({ eventTtlMs: parts.messageTtlMs, saw: reach?.saw ?? 'nothing' });
+  return { state, retryAfterMs, ...(reach && { reach }) };
 }
 
 /** One repository's trouble while the parent as a whole answers. */

@@ -1,0 +1,164 @@
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '../status/clock.ts';
+import type { Log } from '../status/log.ts';
+import type { SyncStatus } from '../status/sync-status.ts';
+import type { ParentRegistry } from '../parent/parent.ts';
+import type { Store } from '../store/store.ts';
+import type { BlobTransfers } from './blob-transfers.ts';
+import type { Details } from './details.ts';
+import type { CursorKeeper } from './feed-cursor.ts';
+import { failureOf } from './failure.ts';
+import type { Step } from './next-step.ts';
+import type { ParentActivation } from './parent-activation.ts';
+import type { ParentLink } from './parent-link.ts';
+import { createPassProgress, type PassProgress } from './progress.ts';
+import type { Retry } from './retry.ts';
+import { runPass, type PassEnd } from './run-pass.ts';
+import type { SyncLedger } from './sync-ledger.ts';
+import type { Wanted } from './wanted.ts';
+
+export type Work = Exclude<Step, { kind: 'wait' }>;
+
+export interface StepRunnerOptions {
+  readonly store: Store;
+  readonly link: ParentLink;
+  readonly ledger: SyncLedger;
+  readonly activation: ParentActivation;
+  readonly cursors: CursorKeeper;
+  readonly transfers: BlobTransfers;
+  readonly details: Details;
+  readonly retry: Retry;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly onStatus: () => void;
+  /** Progress comes in thousands of small steps. */
+  readonly onProgress: () => void;
+}
+
+/** Runs one step at a time and writes down how it went. */
+export interface StepRunner {
+  readonly running: { readonly step: Work; readonly parentAnswered: boolean } | undefined;
+  /** Of the current pass or the last one. */
+  readonly progress: PassProgress;
+  /** Never rejects. */
+  run(step: Work, wanted: Wanted): Promise<PassEnd>;
+  stop(reason: Error): void;
+}
+
+export function createStepRunner(options: StepRunnerOptions): StepRunner {
+  const { store, link, ledger, activation, cursors, transfers, details, retry, clock, log, onStatus, onProgress } =
+    options;
+  let progress = createPassProgress({ onChange: onProgress });
+  let running: { readonly step: Work; readonly stop: AbortController; parentAnswered: boolean } | undefined;
+  let stateBefore: SyncStatus['state'] | undefined;
+
+  async function runStep(work: NonNullable<typeof running>, wanted: Wanted): Promise<PassEnd> {
+    const { step, stop } = work;
+    const { settings, parent: to, syncKey } = wanted;
+    if (!to) return { state: 'Pending', retryAfterMs: 0 };
+    const parent = link.open(to);
+    if (step.kind === 'release') return release(parent, stop.signal);
+    // Only a pass by schedule or feed trusts what earlier ones have seen.
+    const isFollowing = step.kind === 'pass' && step.trigger === 'Scheduled';
+    const since = isFollowing ? cursors.usableFor(wanted) : undefined;
+    details.beginPass(randomUUID());
+    if (step.kind === 'pass') {
+      progress = createPassProgress({ onChange: onProgress, rows: progress.repositories });
+      if (!since) {
+        progress.startOver();
+        await cursors.forget();
+      }
+      await ledger.begin(step.trigger, syncKey);
+    }
+    onStatus();
+    const end = await runPass({
+      parts: {
+        store,
+        parent,
+        mode: settings.mode,
+        rules: settings.repositories,
+        messageTtlMs: to.syncProperties.messageTtlMs,
+        concurrency: settings.transfer.concurrency,
+        thorough: ledger.memory.trigger !== 'Scheduled',
+        clock,
+        log,
+        transfers,
+        details,
+        progress,
+      },
+      drainOnly: step.kind === 'drain',
+      closes: step.closes,
+      stop: stop.signal,
+      ...(activation.isNeeded(wanted) && {
+        activate: (signal: AbortSignal) => activation.activate(parent, wanted, signal),
+      }),
+      onParentAnswered: () => {
+        work.parentAnswered = true;
+        link.noteAnswer();
+        onStatus();
+      },
+      feed: {
+        isThere: () => activation.isThere,
+        since,
+        onExpired: () => ledger.begin('RecoveryService', syncKey),
+      },
+    });
+    const { cursor, saw } = end.reach ?? {};
+    if (end.state === 'Succeeded' && cursor) await cursors.save(wanted, cursor, { compared: saw === 'everything' });
+    return end;
+  }
+
+  async function release(parent: ParentRegistry, signal: AbortSignal): Promise<PassEnd> {
+    try {
+      await activation.release(parent, signal);
+      log.info('The parent was told that this instance is inactive.', { parent: parent.endpoint });
+      return { state: 'Succeeded', retryAfterMs: 0 };
+    } catch (error) {
+      log.debug('The parent could not be told that this instance is inactive.', { error });
+      return { state: 'Failed', retryAfterMs: failureOf(error).retryAfterMs };
+    }
+  }
+
+  async function writeDown({ kind }: Work, { state }: PassEnd): Promise<void> {
+    try {
+      await ledger.countOutbox();
+      if (kind !== 'pass') return;
+      await ledger.end(state);
+      const { blobsDone, bytesDone } = progress;
+      const news = state !== stateBefore || blobsDone > 0;
+      const { trigger } = ledger.memory;
+      log[news ? 'info' : 'debug']('A sync pass ended.', { trigger, state, blobsDone, bytesDone });
+      stateBefore = state;
+    } catch (error) {
+      log.error('The result of a sync pass could not be written down.', { error });
+    }
+  }
+
+  return {
+    get running() {
+      return running;
+    },
+    get progress() {
+      return progress;
+    },
+    async run(step, wanted) {
+      const work = { step, stop: new AbortController(), parentAnswered: false };
+      running = work;
+      let end: PassEnd;
+      try {
+        end = await runStep(work, wanted);
+      } catch (error) {
+        log.error('A sync pass could not be run.', { error });
+        details.report('SYNC_FAILED', '', error instanceof Error ? error.message : String(error));
+        end = { state: 'Failed', retryAfterMs: 0 };
+      }
+      // First, so that settings that come while it is written down still end the pause.
+      retry.note(end);
+      if (end.state === 'Failed') activation.doubt();
+      await writeDown(step, end);
+      running = undefined;
+      return end;
+    },
+    stop: (reason) => running?.stop.abort(reason),
+  };
+}
