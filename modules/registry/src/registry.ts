@@ -10,6 +10,7 @@ import { answerDirectMethods } from './direct-methods.ts';
 import { startGarbageCollection } from './garbage-collection.ts';
 import { keepHttpsCertificate } from './https-certificate.ts';
 import { readAdmin, readIdentity } from './identity.ts';
+import { startIntegrity } from './integrity.ts';
 import { startNotifications } from './notifications.ts';
 import { openTwin } from './open-twin.ts';
 import type { ChildReport } from './parent/parent.ts';
@@ -24,6 +25,7 @@ import { startStatusServer, type Health } from './status/status-server.ts';
 import type { SyncStatus } from './status/sync-status.ts';
 import { createSteering, type Activation, type Course } from './steering.ts';
 import { openStore } from './store/open-store.ts';
+import type { Damage } from './store/store.ts';
 import { createSyncEngine } from './sync/engine.ts';
 import { createOnDemand } from './sync/on-demand.ts';
 import { createReporter } from './twin/reporter.ts';
@@ -64,6 +66,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   let mayReport = !environment.iotEdge;
   /** Becomes real once everything it speaks of is open. */
   let publish = (): void => undefined;
+  let noteDamage: (damage: Damage) => void = () => undefined;
 
   const workload = workloadApiOf(variables);
   const store = await openStore({
@@ -71,8 +74,9 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     clock,
     log,
     carries: () => course?.settings.mode === 'ReadWrite' && course.settings.parent !== undefined,
+    onDamage: (damage) => noteDamage(damage),
   });
-  const identity = await readIdentity(store.records);
+  const identity = await readIdentity(store.records, environment.dataVolume);
   const admin = environment.iotEdge ? undefined : await readAdmin(store.records, showAdmin);
   const auth = createAuth({ signingKey: identity.signingKey, clock, log, ...(admin && { admin }) });
   const metrics = createMetrics({ clock, labels: metricLabels(variables) });
@@ -96,6 +100,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     clock,
     log,
     onStatus: () => publish(),
+    onRecovered: () => integrity.recovered(),
     describe: reportToParent,
   });
   const onDemand = createOnDemand({
@@ -105,6 +110,20 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     log,
     onAnswer: (result) => metrics.observeOnDemand(result),
   });
+
+  const integrity = await startIntegrity({
+    store,
+    hasParent: () => course?.settings.parent !== undefined,
+    recover: () => sync.recover(),
+    clock,
+    log,
+    onChange: () => publish(),
+    onEnd(findings) {
+      metrics.observeVerification(findings);
+      publish();
+    },
+  });
+  noteDamage = (damage) => integrity.noteDamage(damage);
 
   const garbage = await startGarbageCollection({
     store,
@@ -219,7 +238,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
       (error: unknown) => log.error('settings not stored', { error }),
     );
   });
-  answerDirectMethods({ twin, instanceId: identity.instanceId, sync, garbage, steering, report });
+  answerDirectMethods({ twin, instanceId: identity.instanceId, sync, garbage, integrity, clock, steering, report });
   twin.start();
   const measuring = measureDisk();
   publish();
@@ -236,6 +255,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
       patience.abort();
       await onDemand.close();
       await sync.close();
+      await integrity.close();
       await garbage.close();
       await httpsCertificate.close();
       await listeners.close();
@@ -289,6 +309,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
       bytesPerSecond: rateNow(),
       storage: storageFacts(),
       children: gateway.children(),
+      ...(integrity.last && { lastVerification: integrity.last }),
       ...(lastActivityTime && { lastActivityTime }),
     };
   }
@@ -306,7 +327,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   /** With what the other rooms have to tell an operator. */
   function syncStatus(): SyncStatus {
     const status = sync.status();
-    return { ...status, details: [...httpsCertificate.details(), ...status.details] };
+    return { ...status, details: [...integrity.details(), ...httpsCertificate.details(), ...status.details] };
   }
 
   /** For the name under which this device's clients know it. */
