@@ -31,7 +31,7 @@ export interface Pass {
   readonly rules: readonly RepositoryRule[];
   readonly messageTtlMs: number;
   readonly concurrency: number;
-  /** Looks for new referrers of everything, not only of what has come lately. */
+  /** Looks for new referrers of everything, not only of what has come lately, and for blobs that are lost. */
   readonly thorough: boolean;
   readonly signal: AbortSignal;
   readonly clock: Clock;

@@ -89,6 +89,7 @@ export async function pullTag(
       platforms: rule.platforms,
       referrers: decision === 'copy' || pass.thorough || (local !== undefined && isFresh(local, pass.clock.now())),
       childReferrers: decision === 'copy' || pass.thorough,
+      lostBlobs: pass.thorough,
       ...(decision === 'copy' && { tag, mayTag: () => isUntouched(store, repository, tag, digest, local) }),
     },
     { ...pass, progress: pass.progress.transfersOf(repository) },

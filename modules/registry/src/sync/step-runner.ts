@@ -35,6 +35,7 @@ export interface StepRunnerOptions {
   readonly onStatus: () => void;
   /** Progress comes in thousands of small steps. */
   readonly onProgress: () => void;
+  readonly onRecovered: (() => void) | undefined;
 }
 
 /** Runs one step at a time and writes down how it went. */
@@ -57,21 +58,8 @@ function isThoroughDue(last: Date | undefined, now: Date): boolean {
 }
 
 export function createStepRunner(options: StepRunnerOptions): StepRunner {
-  const {
-    store,
-    link,
-    ledger,
-    activation,
-    cursors,
-    guard,
-    transfers,
-    details,
-    retry,
-    clock,
-    log,
-    onStatus,
-    onProgress,
-  } = options;
+  const { store, link, ledger, activation, cursors, guard, transfers, details, retry, clock, log } = options;
+  const { onStatus, onProgress, onRecovered } = options;
   let progress = createPassProgress({ onChange: onProgress });
   let running:
     { readonly step: Work; readonly stop: AbortController; parentAnswered: boolean; wasThorough: boolean } | undefined;
@@ -159,12 +147,13 @@ export function createStepRunner(options: StepRunnerOptions): StepRunner {
     try {
       await ledger.countOutbox();
       if (kind !== 'pass') return;
-      await ledger.end(state, { thorough: wasThorough });
+      const recovered = await ledger.end(state, { thorough: wasThorough });
       const { blobsDone, bytesDone } = progress;
       const news = state !== stateBefore || blobsDone > 0;
       const { trigger } = ledger.memory;
       log[news ? 'info' : 'debug']('A sync pass ended.', { trigger, state, blobsDone, bytesDone });
       stateBefore = state;
+      if (recovered) onRecovered?.();
     } catch (error) {
       log.error('The result of a sync pass could not be written down.', { error });
     }

@@ -11,10 +11,14 @@ export interface SyncLedger {
   load(): Promise<void>;
   /** A pass begins, for what `syncKey` stands for. */
   begin(trigger: SyncTrigger, syncKey: string): Promise<void>;
-  /** `thorough`: it looked for referrers of everything. */
-  end(state: PassEnd['state'], options: { readonly thorough: boolean }): Promise<void>;
+  /**
+   * Whether all that recovery was asked for is here again with it. `thorough`: it looked for referrers of everything.
+   */
+  end(state: PassEnd['state'], options: { readonly thorough: boolean }): Promise<boolean>;
   /** There is no parent now: what was in sync with one may not be any more. */
   detach(): Promise<void>;
+  /** From now on a pass has to look at everything, until one that began later succeeds. */
+  askRecovery(): Promise<void>;
   countOutbox(): Promise<void>;
 }
 
@@ -24,6 +28,7 @@ export function createSyncLedger(options: {
 }): SyncLedger {
   const { store, clock } = options;
   let memory = emptyMemory;
+  let isAskedMeanwhile = false;
   let outbox: SyncStatus['outbox'] = { pending: 0 };
 
   async function countOutbox(): Promise<void> {
@@ -43,18 +48,26 @@ export function createSyncLedger(options: {
       await countOutbox();
     },
     async begin(trigger, wanted) {
+      isAskedMeanwhile = false;
       memory = { ...memory, trigger, state: 'Syncing', lastStart: clock.now(), wanted };
       await saveMemory(store.records, memory);
     },
     async end(state, { thorough }) {
       const now = clock.now();
-      memory = { ...memory, state, lastEnd: now };
+      const recovered = memory.recovery && state === 'Succeeded' && memory.trigger !== 'Scheduled' && !isAskedMeanwhile;
+      memory = { ...memory, state, lastEnd: now, recovery: memory.recovery && !recovered };
       if (state === 'Succeeded') memory = { ...memory, lastSuccess: now, ...(thorough && { lastThorough: now }) };
       await saveMemory(store.records, memory);
+      return recovered;
     },
     async detach() {
       if (memory.wanted === undefined) return;
       memory = { ...memory, wanted: undefined };
+      await saveMemory(store.records, memory);
+    },
+    async askRecovery() {
+      isAskedMeanwhile = true;
+      memory = { ...memory, recovery: true };
       await saveMemory(store.records, memory);
     },
     countOutbox,

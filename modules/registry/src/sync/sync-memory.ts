@@ -13,6 +13,8 @@ export interface SyncMemory {
   readonly lastThorough: Date | undefined;
   /** What was to be synced at that time; another value now means a pass is due. */
   readonly wanted: string | undefined;
+  /** A part of what is here was lost: until a pass has looked at everything and succeeded, every pass does. */
+  readonly recovery: boolean;
 }
 
 export const emptyMemory: SyncMemory = {
@@ -23,6 +25,7 @@ export const emptyMemory: SyncMemory = {
   lastSuccess: undefined,
   lastThorough: undefined,
   wanted: undefined,
+  recovery: false,
 };
 
 const recordKey = 'sync';
@@ -48,6 +51,7 @@ export async function loadMemory(records: Records): Promise<SyncMemory> {
     lastSuccess: dateOf(fields['lastSuccess']),
     lastThorough: dateOf(fields['lastThorough']),
     wanted: typeof fields['wanted'] === 'string' ? fields['wanted'] : undefined,
+    recovery: fields['recovery'] === true,
   };
 }
 
