@@ -15,7 +15,8 @@ export function toSettings(
   connection: ConnectionString | undefined,
   variables: Variables,
 ): Settings {
-  const { mode, activation, onDemand, transfer, removal, storage, logging, garbageCollection, notificationsList } = document;
+  const { mode, activation, onDemand, transfer, removal, storage, logging, garbageCollection, notificationsList } =
+    document;
   return {
     mode,
     parent: document.parent && toParent(document.parent, connection, variables),
