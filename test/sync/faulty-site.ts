@@ -5,12 +5,13 @@ import { parseRepositoryPattern } from '../../modules/registry/src/oci/pattern.t
 import { digestOf } from '../../modules/registry/src/oci/digest.ts';
 import { parseManifest } from '../../modules/registry/src/oci/manifest.ts';
 import { connectParent } from '../../modules/registry/src/parent/connect-parent.ts';
+import type { Patience } from '../../modules/registry/src/parent/patience.ts';
 import { parseSettings } from '../../modules/registry/src/settings/parse-settings.ts';
 import type { Settings } from '../../modules/registry/src/settings/settings.ts';
 import type { SyncStatus } from '../../modules/registry/src/status/sync-status.ts';
 import { openStore } from '../../modules/registry/src/store/open-store.ts';
 import type { Store } from '../../modules/registry/src/store/store.ts';
-import { createSyncEngine, type SyncEngine } from '../../modules/registry/src/sync/engine.ts';
+import { createSyncEngine, type SyncEngine, type SyncEngineOptions } from '../../modules/registry/src/sync/engine.ts';
 import { startFaultProxy, type FaultProxy } from '../helpers/fault-proxy.ts';
 import { ManualClock } from '../helpers/manual-clock.ts';
 import { RecordingLog } from '../helpers/recording-log.ts';
@@ -31,48 +32,52 @@ export interface FaultySite {
 }
 
 /** Real time that the client waits for an answer, or for its next piece. */
-export const patienceMs = 300;
+const patienceMs = 300;
 /** Real time after which nothing comes any more. */
 const longestMs = 10_000;
-const accountOf = { name: 'childsync', password: 'child-password' };
+const childName = 'plant7line3';
+const account = { name: 'childsync', password: 'child-password' };
 
-export async function openFaultySite(): Promise<FaultySite> {
+/** A parent of our kind whose one child may do everything in `plant/`. */
+export async function openParent(): Promise<RegistryServer> {
   const parent = await startRegistry();
-  const passwords = [
-    { name: 'password1', hash: await hashPassword(accountOf.password, { ln: 10 }), expiry: undefined },
-  ];
+  const passwords = [{ name: 'password1', hash: await hashPassword(account.password, { ln: 10 }), expiry: undefined }];
   const child = {
-    ...{ name: 'plant7line3', mode: 'ReadWrite' as const, repositories: [parseRepositoryPattern('plant/*')!] },
-    syncToken: { name: accountOf.name, passwords },
+    ...{ name: childName, mode: 'ReadWrite' as const, repositories: [parseRepositoryPattern('plant/*')!] },
+    syncToken: { name: account.name, passwords },
   };
   parent.applyAccounts({ clientTokens: [], scopeMaps: [], children: [child] });
+  return parent;
+}
+
+/** The engine of that child, which reaches its parent at `host`. */
+export function engineBelow(
+  host: string,
+  options: Pick<SyncEngineOptions, 'store' | 'clock' | 'log' | 'onStatus'> & { readonly patience: Partial<Patience> },
+): SyncEngine {
+  const { clock, log, patience } = options;
+  const self = { registryName: childName, instanceId: 'this-instance', version: '0.1.0' };
+  const engine: SyncEngine = createSyncEngine({
+    ...options,
+    random: () => 1,
+    describe: () => ({ connectionState: 'Online', inSync: engine.status().inSync, outboxPending: 0 }),
+    connect: () =>
+      connectParent({ endpoint: host, protocol: 'http', credentials: account, self, clock, log, patience }),
+  });
+  return engine;
+}
+
+export async function openFaultySite(): Promise<FaultySite> {
+  const parent = await openParent();
   const proxy = await startFaultProxy(parent.host);
   const [clock, log] = [new ManualClock(), new RecordingLog()];
   const directory = await temporaryDirectory();
   const store = await openStore({ directory, clock, log, carries: () => true });
-  const engine = createSyncEngine({
-    store,
-    clock,
-    log,
-    random: () => 1,
-    describe: () => ({ connectionState: 'Online', inSync: engine.status().inSync, outboxPending: 0 }),
-    connect: () =>
-      connectParent({
-        endpoint: proxy.host,
-        protocol: 'http',
-        credentials: accountOf,
-        self: { registryName: child.name, instanceId: 'this-instance', version: '0.1.0' },
-        clock,
-        log,
-        patience: {
-          attempts: 1,
-          connectTimeoutMs: patienceMs,
-          answerTimeoutMs: patienceMs,
-          writeTimeoutMs: patienceMs,
-          idleTimeoutMs: patienceMs,
-        },
-      }),
-  });
+  const patience = {
+    ...{ attempts: 1, connectTimeoutMs: patienceMs, answerTimeoutMs: patienceMs },
+    ...{ writeTimeoutMs: patienceMs, idleTimeoutMs: patienceMs },
+  };
+  const engine = engineBelow(proxy.host, { store, clock, log, patience });
 
   return {
     ...{ parent, proxy, store, engine, clock },
@@ -96,7 +101,8 @@ export async function openFaultySite(): Promise<FaultySite> {
   };
 }
 
-function settingsBelow(host: string, part: object): Settings {
+/** ReadWrite, all of `plant/`, continuous; `part` replaces sections. */
+export function settingsBelow(host: string, part: object): Settings {
   const parsed = parseSettings(
     {
       ...{ mode: 'ReadWrite', repositories: ['plant/*'] },
