@@ -2,6 +2,8 @@ import { expect } from 'chai';
 import { answerDirectMethods } from '../modules/registry/src/direct-methods.ts';
 import { createSteering, type Steering } from '../modules/registry/src/steering.ts';
 import type { Collected } from '../modules/registry/src/store/store.ts';
+import type { Finding, Verification } from '../modules/registry/src/store/verification.ts';
+import { repository } from './helpers/names.ts';
 import { createMethods } from '../modules/registry/src/twin/methods.ts';
 import type { Json, MethodResult } from '../modules/registry/src/twin/twin.ts';
 import { withStore, type StoreTest } from './store/with-store.ts';
@@ -9,16 +11,30 @@ import { withStore, type StoreTest } from './store/with-store.ts';
 interface Site extends StoreTest {
   readonly steering: Steering;
   readonly call: (name: string, payload?: Json) => Promise<MethodResult>;
-  readonly started: { pass: boolean; collected: Collected | undefined; readonly dryRuns: boolean[] };
+  readonly started: {
+    pass: boolean;
+    collected: Collected | undefined;
+    readonly dryRuns: boolean[];
+    readonly verifications: object[];
+    verification: Promise<Verification> | undefined;
+  };
 }
 
+const progress = { blobs: 1, blobsTotal: 2, bytes: 10, bytesTotal: 20, findings: 0 };
+const clean: Verification = {
+  ...{ blobs: 2, bytes: 20, manifests: 1, tags: 1, links: 2, unknownFiles: 0 },
+  ...{ findings: 0, first: [], repaired: 0 },
+};
 const collected = { blobs: 1, bytes: 7, uploads: 0, manifests: 0 };
 
 function withSite(body: (site: Site) => Promise<void>): () => Promise<void> {
   return withStore(async (test) => {
     const steering = await steeringOf(test);
     const methods = createMethods(test.log);
-    const started: Site['started'] = { pass: true, collected, dryRuns: [] };
+    const started: Site['started'] = {
+      ...{ pass: true, collected, dryRuns: [] },
+      ...{ verifications: [], verification: Promise.resolve(clean) },
+    };
     answerDirectMethods({
       twin: { onMethod: (name, handler) => methods.set(name, handler) },
       instanceId: 'us',
@@ -30,6 +46,14 @@ function withSite(body: (site: Site) => Promise<void>): () => Promise<void> {
           return Promise.resolve(started.collected);
         },
       },
+      integrity: {
+        progress,
+        verify(asked) {
+          started.verifications.push(asked);
+          return started.verification;
+        },
+      },
+      clock: test.clock,
       report: () => ({ mode: steering.course.settings.mode }),
     });
     await body({ ...test, steering, started, call: (name, payload = null) => methods.call(name, payload) });
@@ -55,6 +79,7 @@ describe('direct methods', () => {
         ['status', 7, { path: '', message: 'must be an object, found a number' }],
         ['resync', { force: true }, { path: '/force', message: 'is not known here; known: nothing' }],
         ['collectGarbage', { dryRun: 'yes' }, { path: '/dryRun', message: 'must be true or false, found a string' }],
+        ['verify', { deep: 1 }, { path: '/deep', message: 'must be true or false, found a number' }],
         ['deactivate', { instanceId: 7 }, { path: '/instanceId', message: 'must be a string, found a number' }],
         ['deactivate', { instanceID: 'us' }, { path: '/instanceID', message: 'is not known here; known: instanceId' }],
       ] as const) {
@@ -95,6 +120,34 @@ describe('direct methods', () => {
         expect(status).to.equal(409);
         expect(payload).to.have.property('message').that.is.a('string');
       }
+    }),
+  );
+
+  it(
+    'verify: answer with what was found, or, where that takes long, with how far it is',
+    withSite(async ({ call, started, clock }) => {
+      expect(await call('verify')).to.deep.equal({ status: 200, payload: { ...clean } });
+      const finding: Finding = { kind: 'blob', repository: repository('plant'), problem: 'gone', repaired: true };
+      started.verification = Promise.resolve({ ...clean, findings: 30, first: Array<Finding>(20).fill(finding) });
+      const { payload } = await call('verify', { deep: false, repair: true });
+      expect(payload).to.have.property('first').that.deep.equals(Array(10).fill('blob plant: gone'));
+      started.verification = undefined;
+      expect(await call('verify')).to.deep.equal({ status: 202, payload: { progress } });
+      started.verification = new Promise(() => undefined);
+      const slow = call('verify');
+      await clock.sleeping();
+      await clock.advance(20_000);
+      expect(await slow).to.deep.equal({ status: 202, payload: { progress } });
+      expect(started.verifications).to.deep.equal([
+        ...[
+          { deep: true, repair: false },
+          { deep: false, repair: true },
+        ],
+        ...[
+          { deep: true, repair: false },
+          { deep: true, repair: false },
+        ],
+      ]);
     }),
   );
 

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { directMethods } from '../modules/registry/src/direct-methods.ts';
 import { endpoints } from '../modules/registry/src/http/endpoints.ts';
 import { certificateDetailTable } from '../modules/registry/src/https-certificate.ts';
+import { integrityDetailTable } from '../modules/registry/src/integrity.ts';
 import { errorTable } from '../modules/registry/src/errors.ts';
 import { limits } from '../modules/registry/src/settings/limits.ts';
 import { environmentTable } from '../modules/registry/src/settings/environment-table.ts';
@@ -44,7 +45,10 @@ describe('README.md', () => {
   it('shows under "Status details" each code with its type, a cause and a cure', () => {
     const [, ...rows] = tableUnder('Status details');
     expect(rows.map(([code, type]) => [code, type])).to.deep.equal(
-      Object.entries({ ...detailTable, ...certificateDetailTable }).map(([code, { type }]) => [code, type]),
+      Object.entries({ ...detailTable, ...certificateDetailTable, ...integrityDetailTable }).map(([code, { type }]) => [
+        code,
+        type,
+      ]),
     );
     for (const cells of rows) expect(cells).to.have.length(4).and.not.include('');
   });

@@ -62,7 +62,9 @@ function variableLookup(variables: Variables): Lookup {
   return (expression) => {
     if (!isVariableName(expression)) return { problem: `\${${expression}} is neither a variable nor a module` };
     const text = Object.hasOwn(variables, expression) ? variables[expression] : undefined;
-    return text === undefined ? { problem: `variable ${expression} is not defined` } : { text };
+    if (text === undefined) return { problem: `variable ${expression} is not defined` };
+    const [unfilled] = /<password of [^<>]+>/.exec(text) ?? [];
+    return unfilled === undefined ? { text } : { problem: `variable ${expression} still says ${unfilled}` };
   };
 }
 

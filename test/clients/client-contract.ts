@@ -6,6 +6,7 @@ import { startFaultProxy, type FaultProxy } from '../helpers/fault-proxy.ts';
 import { needs } from '../helpers/needs.ts';
 import type { Program } from '../helpers/program.ts';
 import { digestOfTag, pullImage, type Account } from '../helpers/pull-image.ts';
+import { until } from '../helpers/until.ts';
 import { openClientStand, operator, reader, type ClientStand, type Way } from './client-stand.ts';
 import { writeOciLayout } from './oci-layout.ts';
 
@@ -34,6 +35,8 @@ export interface ImageClient {
   pullIndex(way: Way, remote: string): Promise<CommandResult>;
   /** `pull` as a process that can be killed. */
   startPull(way: Way, remote: string): Program;
+  /** A part of a layer is kept, for the next pull to go on with. */
+  readonly keepsPart?: () => Promise<boolean>;
   /** Prints the tags. */
   listTags?(way: Way, repository: string): Promise<CommandResult>;
   delete?(way: Way, remote: string): Promise<CommandResult>;
@@ -216,6 +219,8 @@ export function describeClient(kind: ClientKind, more?: (context: () => ClientCo
         const half = gate.allow(gate.passedBytes + halfBytes);
         const pull = client.startPull(through, remote);
         await half;
+        // What passed the gate may not have arrived at its place yet.
+        if (client.keepsPart) await until('the client keeps what arrived', client.keepsPart);
         await pull.kill();
         gate.cut();
         succeeded(await client.pull(through, remote));

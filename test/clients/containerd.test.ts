@@ -94,6 +94,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
     },
     pullIndex: (way, remote) => run(...pullArguments(way, remote, '--all-platforms')),
     startPull: (way, remote) => new Program({ command: 'ctr', arguments: [...base, ...pullArguments(way, remote)] }),
+    keepsPart: async () => /^layer-\S+\s+[1-9]/m.test(await must('content', 'active')),
     async close() {
       await daemon.stop();
       await rm(directory, { recursive: true, force: true });

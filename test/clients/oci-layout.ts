@@ -1,5 +1,5 @@
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { digestOf } from '../../modules/registry/src/oci/digest.ts';
 import type { Descriptor, Platform } from '../../modules/registry/src/oci/manifest.ts';
@@ -8,8 +8,8 @@ import { descriptorOf } from '../helpers/images.ts';
 import { run } from '../helpers/program.ts';
 
 /**
- * Writes an OCI image layout that tools take: real tar layers, one file each (`text`, then `content` where given), an
- * index when there are several platforms. Copy it with skopeo as `oci:<directory>:<tag>`.
+ * Writes an OCI image layout that tools take: real tar layers, one file each (`text`, then `content` and a program
+ * where given), an index when there are several platforms. Copy it with skopeo as `oci:<directory>:<tag>`.
  */
 export async function writeOciLayout(
   directory: string,
@@ -17,6 +17,8 @@ export async function writeOciLayout(
     readonly tag: string;
     readonly text: string;
     readonly content?: Buffer;
+    /** An executable of this machine that needs no libraries, and what a container of the image runs it with. */
+    readonly program?: { readonly file: string; readonly arguments: readonly string[] };
     readonly platforms: readonly Platform[];
   },
 ): Promise<void> {
@@ -24,7 +26,13 @@ export async function writeOciLayout(
   const manifests = await Promise.all(
     image.platforms.map(async (platform) => {
       const text = `${image.text} on ${platform.os}/${platform.architecture}\n`;
-      const tars = [await tarOf('text', text), ...(image.content ? [await tarOf('content', image.content)] : [])];
+      const tars = [
+        await tarOf('text', text),
+        ...(image.content ? [await tarOf('content', image.content)] : []),
+        ...(image.program
+          ? [await tarOf(basename(image.program.file), await readFile(image.program.file), 0o755)]
+          : []),
+      ];
       const layers = await Promise.all(
         tars.map((tar) => keep(gzipSync(tar, { level: 1 }), 'application/vnd.oci.image.layer.v1.tar+gzip')),
       );
@@ -32,7 +40,7 @@ export async function writeOciLayout(
         {
           ...platform,
           created: '2026-11-24T09:00:00Z',
-          config: {},
+          config: image.program ? { Entrypoint: [`/${basename(image.program.file)}`, ...image.program.arguments] } : {},
           rootfs: { type: 'layers', diff_ids: tars.map((tar) => digestOf(tar)) },
         },
         'application/vnd.oci.image.config.v1+json',
@@ -104,10 +112,10 @@ async function finishLayout(directory: string, root: Descriptor, tag: string): P
 }
 
 /** A tar archive with one file. */
-async function tarOf(name: string, content: string | Buffer): Promise<Buffer> {
+async function tarOf(name: string, content: string | Buffer, mode = 0o644): Promise<Buffer> {
   const directory = await mkdtemp('/tmp/connected-registry-layer-');
   try {
-    await writeFile(join(directory, name), content);
+    await writeFile(join(directory, name), content, { mode });
     await run('tar', '--create', '--file', join(directory, 'layer.tar'), '--directory', directory, name);
     return await readFile(join(directory, 'layer.tar'));
   } finally {

@@ -18,6 +18,8 @@ export interface DockerEngine {
   readonly host: string;
   /** What `docker login` wrote lies here, in `config.json`. */
   readonly configDirectory: string;
+  /** In place of `/etc/docker/certs.d`: `<host:port>/ca.crt` is trusted from the next request on. */
+  readonly certificates: string;
   readonly environment: Readonly<Record<string, string>>;
   /** Runs `docker` to its end; resolves to its trimmed stdout, throws with all it said unless it ends with 0. */
   readonly docker: (args: readonly string[], run?: CommandOptions) => Promise<string>;
@@ -32,9 +34,9 @@ export interface DockerEngine {
 const stopLimitMs = 20_000;
 
 /**
- * Starts dockerd by hand; needs root. Outside its own directory dockerd makes nothing but `/etc/docker/key.json`: no
- * bridge and no firewall rules, so containers run with `--network none` or `host`, and mounts in a namespace of its
- * own, gone with it.
+ * Starts dockerd by hand; needs root. Outside its own directory dockerd makes nothing: no bridge and no firewall rules,
+ * so containers run with `--network none` or `host`, a `/etc/docker` of its own, and mounts in a namespace of its own,
+ * gone with it.
  */
 export async function startDockerEngine(options: DockerEngineOptions = {}): Promise<DockerEngine> {
   // Short: the path of a unix socket ends at 107 bytes, and containerd adds to it.
@@ -42,7 +44,9 @@ export async function startDockerEngine(options: DockerEngineOptions = {}): Prom
   const host = `unix://${directory}/docker.sock`;
   const configDirectory = join(directory, 'config');
   const execRoot = join(directory, 'exec');
-  await mkdir(configDirectory);
+  const etc = join(directory, 'etc');
+  const certificates = join(etc, 'certs.d');
+  await Promise.all([mkdir(configDirectory), mkdir(certificates, { recursive: true })]);
   // Instead of the machine's own.
   const settings = join(directory, 'daemon.json');
   await writeFile(settings, '{}');
@@ -50,7 +54,8 @@ export async function startDockerEngine(options: DockerEngineOptions = {}): Prom
   const daemon = new Program({
     command: 'unshare',
     arguments: [
-      ...['--mount', '/usr/sbin/dockerd', '--host', host, '--config-file', settings],
+      ...['--mount', 'sh', '-c', 'mkdir -p /etc/docker && mount --bind "$0" /etc/docker && exec "$@"', etc],
+      ...['/usr/sbin/dockerd', '--host', host, '--config-file', settings],
       ...['--data-root', join(directory, 'data'), '--exec-root', execRoot, '--pidfile', join(directory, 'pid')],
       ...['--iptables=false', '--ip6tables=false', '--bridge=none', ...(options.arguments ?? [])],
     ],
@@ -92,6 +97,7 @@ export async function startDockerEngine(options: DockerEngineOptions = {}): Prom
   return {
     host,
     configDirectory,
+    certificates,
     environment,
     docker: (args, run) => command('docker', args, within(run)),
     tryDocker,

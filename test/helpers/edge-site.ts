@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createEdgeCertificates, type IssuedCertificate } from './edge-certificates.ts';
+import { createEdgeCertificates, type EdgeCertificates, type IssuedCertificate } from './edge-certificates.ts';
 import { EdgeHubStandin } from './edgehub-standin.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 import { WorkloadStandin } from './workload-standin.ts';
@@ -14,6 +14,8 @@ export interface EdgeSiteOptions {
   readonly parentHostName?: string;
   /** `http`: the workload API on a TCP port instead of a unix socket. */
   readonly workload?: 'unix' | 'http';
+  /** Where devices share a root; its own when absent. */
+  readonly certificates?: EdgeCertificates;
 }
 
 /** One IoT Edge device without its containers: edgeHub, the daemon's workload API, and what modules are told of both. */
@@ -42,7 +44,7 @@ export async function startEdgeSite(options: EdgeSiteOptions): Promise<EdgeSite>
     return key;
   };
   const generationId = '638000000000000000';
-  const certificates = await createEdgeCertificates();
+  const certificates = options.certificates ?? (await createEdgeCertificates());
   const directory = await temporaryDirectory();
   const workload = new WorkloadStandin({
     certificates,

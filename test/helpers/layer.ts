@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { startEdgeSite, type EdgeSite } from './edge-site.ts';
 import type { Properties } from './edgehub-rules.ts';
 import { freePort } from './free-port.ts';
+import type { HostsFile } from './hosts-file.ts';
 import { Program } from './program.ts';
 import { until } from './until.ts';
 
@@ -22,6 +23,8 @@ export interface LayerOptions {
   readonly built?: boolean;
   readonly variables?: Readonly<Record<string, string>>;
   readonly site?: EdgeSite;
+  /** The names this device knows. */
+  readonly hosts?: HostsFile;
 }
 
 /** The desired and reported properties that tests and the demo read. */
@@ -132,7 +135,8 @@ export async function startLayer(options: LayerOptions): Promise<Layer> {
     const entry = options.built
       ? ['dist/modules/registry/src/main.js']
       : ['--import', 'tsx', 'modules/registry/src/main.ts'];
-    return new Program({ command: process.execPath, arguments: entry, environment, cwd: root });
+    const node = options.hosts?.command(process.execPath, entry) ?? { command: process.execPath, arguments: entry };
+    return new Program({ ...node, environment, cwd: root });
   }
 
   async function answers(): Promise<void> {

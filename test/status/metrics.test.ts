@@ -23,6 +23,7 @@ async function filled() {
   metrics.observeChildren([{ name: 'plant7line3', connectionState: 'Online', inSync: true, lastSeen: new Date(0) }]);
   metrics.observeStorage({ usedBytes: 1, quotaBytes: 2, freeBytes: 3 });
   metrics.observeCollection(7);
+  metrics.observeVerification(0);
   metrics.observeRateLimit(250_000);
   metrics.observeOnDemand('Found');
   return metrics.render();
@@ -56,6 +57,20 @@ describe('createMetrics()', () => {
     expect(text).to.include('http_requests_total{endpoint="end-2",method="GET",status="404"} 1\n');
     expect(text).to.include('http_sent_bytes_total{endpoint="end-2"} 30\n');
     expect(text).to.include('http_request_seconds_bucket{le="0.05",endpoint="end-2"} 3\n');
+  });
+
+  it('counts verifications by their end and keeps what the last one found', async () => {
+    const metrics = createMetrics();
+    for (const findings of [3, undefined, 0, 2, undefined]) metrics.observeVerification(findings);
+    const text = await metrics.render();
+    for (const [result, count] of [
+      ['Clean', 1],
+      ['Damaged', 2],
+      ['Failed', 2],
+    ] as const) {
+      expect(text).to.include(`verifications_total{result="${result}"} ${count}\n`);
+    }
+    expect(text).to.include('verification_findings 2\n');
   });
 
   it('counts garbage collections and what they freed', async () => {

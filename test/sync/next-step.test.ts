@@ -9,7 +9,10 @@ const yesterday = new Date('2026-11-23T02:00:00Z');
 
 describe('nextStep()', () => {
   type Options = Parameters<typeof nextStep>[0];
-  const succeeded: Options['memory'] = { state: 'Succeeded', lastStart: yesterday, lastSuccess: yesterday };
+  const succeeded: Options['memory'] = {
+    ...{ state: 'Succeeded', lastStart: yesterday, lastSuccess: yesterday },
+    recovery: false,
+  };
   const step = (options: Partial<Options>) =>
     nextStep({
       now: at('02:00:00'),
@@ -47,8 +50,15 @@ describe('nextStep()', () => {
   }
 
   it('calls it InitialSync, until one has succeeded', () => {
-    const memory = { state: 'Pending' as const, lastStart: undefined, lastSuccess: undefined };
+    const memory = { state: 'Pending' as const, lastStart: undefined, lastSuccess: undefined, recovery: false };
     expect(step({ memory })).to.include({ trigger: 'InitialSync' });
+  });
+
+  it('has a recovery due at once, in a window, whatever succeeded before', () => {
+    const memory = { ...succeeded, lastStart: at('02:00:00'), recovery: true };
+    expect(step({ now: at('02:30:00'), memory })).to.include({ kind: 'pass', trigger: 'RecoveryService' });
+    expect(step({ now: at('12:00:00'), memory })).to.have.property('kind', 'wait');
+    expect(step({ now: at('02:30:00'), memory, retryAt: at('02:29:00') })).to.include({ trigger: 'RecoveryService' });
   });
 
   it('runs a manual resync outside a window, without an end', () => {

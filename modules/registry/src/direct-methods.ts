@@ -1,8 +1,11 @@
 import type { GarbageCollection } from './garbage-collection.ts';
+import { sentenceOf, type Integrity } from './integrity.ts';
 import { createCheck } from './settings/schema-problems.ts';
 import { flag, group, text, type Schema } from './settings/schema-words.ts';
 import type { Problem } from './settings/settings.ts';
+import type { Clock } from './status/clock.ts';
 import type { Steering } from './steering.ts';
+import type { Verification } from './store/verification.ts';
 import type { SyncEngine } from './sync/engine.ts';
 import type { Json, JsonObject, MethodResult, Twin } from './twin/twin.ts';
 
@@ -11,6 +14,7 @@ interface Payloads {
   readonly deactivate: { readonly instanceId?: string };
   readonly resync: object;
   readonly status: object;
+  readonly verify: { readonly deep: boolean; readonly repair: boolean };
 }
 
 /** What an operator may call, and with what; no payload is an empty one. */
@@ -19,6 +23,10 @@ export const directMethods = {
   deactivate: group({ instanceId: text('only if this instance is meant') }),
   resync: group({}),
   status: group({}),
+  verify: group({
+    deep: flag('reads all content, too', { default: true }),
+    repair: flag('mends what it finds', { default: false }),
+  }),
 } as const satisfies Record<keyof Payloads, Schema>;
 
 export interface DirectMethodsOptions {
@@ -26,13 +34,15 @@ export interface DirectMethodsOptions {
   readonly instanceId: string;
   readonly sync: Pick<SyncEngine, 'resync'>;
   readonly garbage: Pick<GarbageCollection, 'collectNow'>;
+  readonly integrity: Pick<Integrity, 'verify' | 'progress'>;
+  readonly clock: Pick<Clock, 'wait'>;
   readonly steering: Pick<Steering, 'course' | 'deactivate'>;
   readonly report: () => JsonObject;
 }
 
 /** Answers direct methods: 200 done, 202 begun, 400 with the problems of the payload, 409 not now and why. */
 export function answerDirectMethods(options: DirectMethodsOptions): void {
-  const { twin, instanceId, sync, garbage, steering, report } = options;
+  const { twin, instanceId, sync, garbage, integrity, clock, steering, report } = options;
 
   on('status', () => Promise.resolve(done(report())));
 
@@ -44,6 +54,12 @@ export function answerDirectMethods(options: DirectMethodsOptions): void {
   on('collectGarbage', async ({ dryRun }) => {
     const collected = await garbage.collectNow({ dryRun });
     return collected ? done({ ...collected, dryRun }) : notNow('a garbage collection is running');
+  });
+
+  on('verify', async (asked) => {
+    const running = integrity.verify(asked);
+    const seen = running && (await endOf(running, clock));
+    return seen ? done(answerOf(seen)) : { status: 202, payload: { progress: { ...integrity.progress } } };
   });
 
   on('deactivate', async ({ instanceId: meant = instanceId }) => {
@@ -64,6 +80,29 @@ export function answerDirectMethods(options: DirectMethodsOptions): void {
       return checked.ok ? answer(checked.document) : refused(checked.problems);
     });
   }
+}
+
+/** The caller of a direct method waits half a minute. */
+const patienceMs = 20_000;
+/** An answer holds 8 KB. */
+const toldFindings = 10;
+
+/** What it resolves with; undefined when it takes longer than the caller should wait. */
+async function endOf<T>(running: Promise<T>, clock: Pick<Clock, 'wait'>): Promise<T | undefined> {
+  const ended = new AbortController();
+  const waited = clock.wait(patienceMs, ended.signal).then(
+    () => undefined,
+    () => undefined,
+  );
+  try {
+    return await Promise.race([running, waited]);
+  } finally {
+    ended.abort();
+  }
+}
+
+function answerOf({ first, ...counts }: Verification): JsonObject {
+  return { ...counts, first: first.slice(0, toldFindings).map(sentenceOf) };
 }
 
 function done(payload: JsonObject): MethodResult {

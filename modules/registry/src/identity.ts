@@ -1,4 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { generatePassword, hashPassword } from './auth/password-hash.ts';
 import { limits } from './settings/limits.ts';
 import type { Records } from './store/store.ts';
@@ -11,8 +13,16 @@ export interface Identity {
   readonly signingKey: Buffer;
 }
 
-export async function readIdentity(records: Records): Promise<Identity> {
-  const instanceId = await once(records, 'instance-id', () => randomUUID());
+/**
+ * The id also stands in a file: an index lost to a bad disk must not make the registry another instance, which would
+ * wait for ever for the activation that it holds itself.
+ */
+export async function readIdentity(records: Records, dataVolume: string): Promise<Identity> {
+  const file = join(dataVolume, 'instance-id');
+  const kept = await readFile(file, 'utf8').catch(() => '');
+  const known = /^[0-9a-f-]{36}$/.test(kept.trim()) ? kept.trim() : undefined;
+  const instanceId = await once(records, 'instance-id', () => known ?? randomUUID());
+  if (instanceId !== known) await writeFile(file, `${instanceId}\n`, { flush: true });
   const signingKey = await once(records, 'signing-key', () => randomBytes(32).toString('base64'));
   return { instanceId, signingKey: Buffer.from(signingKey, 'base64') };
 }

@@ -1,34 +1,33 @@
-import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { createAuth } from './auth/create-auth.ts';
 import { readParentRoots } from './certificate-folder.ts';
-import { summarize } from './gateway/child-status.ts';
 import { openGateway } from './gateway/open-gateway.ts';
 import { createApi } from './http/create-api.ts';
 import { startListeners } from './http/start-listeners.ts';
+import { edgeDevice } from './edge-device.ts';
 import { answerDirectMethods } from './direct-methods.ts';
 import { startGarbageCollection } from './garbage-collection.ts';
+import { startHousekeeping } from './housekeeping.ts';
 import { keepHttpsCertificate } from './https-certificate.ts';
 import { readAdmin, readIdentity } from './identity.ts';
+import { startIntegrity } from './integrity.ts';
 import { startNotifications } from './notifications.ts';
 import { openTwin } from './open-twin.ts';
-import type { ChildReport } from './parent/parent.ts';
 import { connectParent } from './parent/connect-parent.ts';
 import type { Environment } from './settings/environment.ts';
-import { rateAt } from './settings/transfer-rate.ts';
+import { defaultMessageTtlMs } from './settings/schema.ts';
 import { systemClock, type Clock } from './status/clock.ts';
 import type { LeveledLog } from './status/create-log.ts';
 import { createMetrics } from './status/metrics.ts';
-import { reportedProperties, type Facts } from './status/reported-properties.ts';
-import { startStatusServer, type Health } from './status/status-server.ts';
-import type { SyncStatus } from './status/sync-status.ts';
+import { startStatusServer } from './status/status-server.ts';
+import { createSelfReport, reportToParent } from './self-report.ts';
 import { createSteering, type Activation, type Course } from './steering.ts';
 import { openStore } from './store/open-store.ts';
+import type { Damage } from './store/store.ts';
 import { createSyncEngine } from './sync/engine.ts';
 import { createOnDemand } from './sync/on-demand.ts';
 import { createReporter } from './twin/reporter.ts';
 import type { JsonObject } from './twin/twin.ts';
-import { workloadApiOf } from './twin/workload-api.ts';
 
 export interface RegistryOptions {
   readonly environment: Environment;
@@ -48,15 +47,9 @@ export interface Registry {
   close(): Promise<void>;
 }
 
-/** How often the free disk space is measured. */
-const diskIntervalMs = 60_000;
-/** Asked of the daemon, which decides for itself. */
-const certificateLifetimeMs = 30 * 86_400_000;
-
 /** One connected registry: opens every room, lets them hear of each other, closes them in reverse. */
 export async function startRegistry(options: RegistryOptions): Promise<Registry> {
   const { environment, variables, version, log, showAdmin, clock = systemClock } = options;
-  const closing = new AbortController();
   let patience = new AbortController();
   let course: Course | undefined;
   let lastActivityTime: Date | undefined;
@@ -64,19 +57,20 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   let mayReport = !environment.iotEdge;
   /** Becomes real once everything it speaks of is open. */
   let publish = (): void => undefined;
+  let noteDamage: (damage: Damage) => void = () => undefined;
 
-  const workload = workloadApiOf(variables);
+  const device = edgeDevice({ variables, clock });
   const store = await openStore({
     directory: environment.dataVolume,
     clock,
     log,
     carries: () => course?.settings.mode === 'ReadWrite' && course.settings.parent !== undefined,
+    onDamage: (damage) => noteDamage(damage),
   });
-  const identity = await readIdentity(store.records);
+  const identity = await readIdentity(store.records, environment.dataVolume);
   const admin = environment.iotEdge ? undefined : await readAdmin(store.records, showAdmin);
   const auth = createAuth({ signingKey: identity.signingKey, clock, log, ...(admin && { admin }) });
-  const metrics = createMetrics({ clock, labels: metricLabels(variables) });
-  let freeBytes = await store.freeBytes();
+  const metrics = createMetrics({ clock, labels: device.metricLabels });
 
   const gateway = await openGateway({ records: store.records, clock, log, onChange: () => publish() });
 
@@ -96,7 +90,8 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     clock,
     log,
     onStatus: () => publish(),
-    describe: reportToParent,
+    onRecovered: () => integrity.recovered(),
+    describe: () => reportToParent(sync, gateway),
   });
   const onDemand = createOnDemand({
     store,
@@ -105,6 +100,20 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     log,
     onAnswer: (result) => metrics.observeOnDemand(result),
   });
+
+  const integrity = await startIntegrity({
+    store,
+    hasParent: () => course?.settings.parent !== undefined,
+    recover: () => sync.recover(),
+    clock,
+    log,
+    onChange: () => publish(),
+    onEnd(findings) {
+      metrics.observeVerification(findings);
+      publish();
+    },
+  });
+  noteDamage = (damage) => integrity.noteDamage(damage);
 
   const garbage = await startGarbageCollection({
     store,
@@ -186,28 +195,38 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   });
   const httpsCertificate = await keepHttpsCertificate({
     folder: environment.certificateVolume,
-    ...(workload && environment.httpsPort !== 'off' && { issue: () => workload.serverCertificate(certificateWish()) }),
+    ...(device.issueCertificate && environment.httpsPort !== 'off' && { issue: device.issueCertificate }),
     use: (pair) => listeners.secure(pair),
     clock,
     log,
     onChange: () => publish(),
   });
+  const housekeeping = await startHousekeeping({
+    store,
+    messageTtlMs: () => steering.course.settings.parent?.syncProperties.messageTtlMs ?? defaultMessageTtlMs,
+    clock,
+    log,
+    onMeasured: () => publish(),
+  });
+  const selfReport = createSelfReport({
+    ...{ version, instanceId: identity.instanceId, store, gateway, sync, integrity, httpsCertificate, housekeeping },
+    host: environment.loginServer ?? device.hostName ?? environment.bindAddress,
+    steering,
+    lastActivityTime: () => lastActivityTime,
+    clock,
+  });
   const statusServer = await startStatusServer({
     port: environment.metricsPort,
     bindAddress: environment.bindAddress,
     metrics,
-    health,
+    health: () => selfReport.toHealth(),
     log,
   });
 
   const reporter = createReporter({ twin, clock, log });
   publish = () => {
-    metrics.observeSync(syncStatus());
-    metrics.observeCertificate(httpsCertificate.expires);
-    metrics.observeChildren(gateway.children());
-    metrics.observeStorage(storageFacts());
-    metrics.observeRateLimit(rateNow());
-    if (mayReport) reporter.set(report());
+    selfReport.toMetrics(metrics);
+    if (mayReport) reporter.set(selfReport.toTwin());
   };
   twin.onDesired((document) => {
     steering.accept(document).then(
@@ -219,11 +238,12 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
       (error: unknown) => log.error('settings not stored', { error }),
     );
   });
-  answerDirectMethods({ twin, instanceId: identity.instanceId, sync, garbage, steering, report });
+  const { instanceId } = identity;
+  const report = (): JsonObject => selfReport.toTwin();
+  answerDirectMethods({ twin, instanceId, sync, garbage, integrity, clock, steering, report });
   twin.start();
-  const measuring = measureDisk();
   publish();
-  log.info('connected registry started', { version, instanceId: identity.instanceId });
+  log.info('connected registry started', { version, instanceId });
 
   return {
     http: listeners.http,
@@ -232,15 +252,15 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     },
     metrics: statusServer.address,
     async close() {
-      closing.abort(new Error('closing'));
       patience.abort();
       await onDemand.close();
       await sync.close();
+      await integrity.close();
       await garbage.close();
       await httpsCertificate.close();
       await listeners.close();
       await statusServer.close();
-      await measuring;
+      await housekeeping.close();
       // A message on its way ends with the connection at the latest.
       const silenced = notifications.close();
       await reporter.close();
@@ -251,105 +271,10 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     },
   };
 
-  function report(): JsonObject {
-    const { holder } = steering.course.activation;
-    return { ...reportedProperties(facts()), ...(holder && { activation: holder }) };
-  }
-
-  function facts(): Facts {
-    const { settings, warnings, activation, newest } = steering.course;
-    const rejected = newest.problems.length > 0;
-    return {
-      now: clock.now(),
-      version,
-      mode: settings.mode,
-      settings: {
-        version: newest.version,
-        status: rejected ? 'Rejected' : 'Applied',
-        problems: rejected ? newest.problems : warnings,
-      },
-      ...(activation.state !== 'held' && {
-        activation: {
-          status: activation.state === 'active' ? 'Active' : 'Inactive',
-          instanceId: identity.instanceId,
-          since: activation.since,
-        },
-      }),
-      sync: syncStatus(),
-      loginServer: {
-        host: environment.loginServer ?? variables['IOTEDGE_GATEWAYHOSTNAME'] ?? environment.bindAddress,
-        ...(httpsCertificate.expires && { certificateExpires: httpsCertificate.expires }),
-      },
-      ...(settings.parent && {
-        parent: {
-          gatewayEndpoint: settings.parent.gatewayEndpoint,
-          schedule: settings.parent.syncProperties.schedule,
-        },
-      }),
-      bytesPerSecond: rateNow(),
-      storage: storageFacts(),
-      children: gateway.children(),
-      ...(lastActivityTime && { lastActivityTime }),
-    };
-  }
-
-  function reportToParent(): ChildReport {
-    const { connectionState, inSync, outbox, lastSyncEndTime } = sync.status();
-    const children = summarize(gateway.children());
-    return {
-      ...{ connectionState, inSync, outboxPending: outbox.pending },
-      ...(lastSyncEndTime && { lastSync: lastSyncEndTime.toISOString() }),
-      ...(children && { children }),
-    };
-  }
-
-  /** With what the other rooms have to tell an operator. */
-  function syncStatus(): SyncStatus {
-    const status = sync.status();
-    return { ...status, details: [...httpsCertificate.details(), ...status.details] };
-  }
-
-  /** For the name under which this device's clients know it. */
-  function certificateWish(): { commonName: string; expiration: Date } {
-    const [commonName = 'localhost'] = (variables['IOTEDGE_GATEWAYHOSTNAME'] ?? 'localhost').split(':');
-    return { commonName, expiration: new Date(clock.now().getTime() + certificateLifetimeMs) };
-  }
-
-  function storageFacts(): Facts['storage'] {
-    const { quotaBytes } = steering.course.settings.storage;
-    return { usedBytes: store.contents.usedBytes, freeBytes, quotaBytes };
-  }
-
-  function rateNow(): number {
-    return rateAt(steering.course.settings.transfer, clock.now()).bytesPerSecond;
-  }
-
-  function health(): Health {
-    const { activation, newest } = steering.course;
-    const reasons = [
-      ...(activation.state === 'active' ? [] : [`activation: ${activation.state}`]),
-      ...newest.problems.map(({ path, message }) => `settings ${path}: ${message}`),
-      ...syncStatus().details.map(({ code, description }) => `${code}: ${description}`),
-    ];
-    return { alive: true, serving: activation.state !== 'inactive', reasons };
-  }
-
   /** Beside Node's own roots: the folder's `ca.crt`, and inside IoT Edge the trust bundle. */
   async function parentRoots(): Promise<readonly string[]> {
-    const roots = [await readParentRoots(environment.certificateVolume), await workload?.trustBundle()];
+    const roots = [await readParentRoots(environment.certificateVolume), await device.trustBundle()];
     return roots.filter((pem) => pem !== undefined);
-  }
-
-  async function measureDisk(): Promise<void> {
-    try {
-      while (!closing.signal.aborted) {
-        await clock.wait(diskIntervalMs, closing.signal);
-        freeBytes = await store.freeBytes();
-        publish();
-      }
-    } catch (error) {
-      if (!closing.signal.aborted) log.error('disk use cannot be measured', { error });
-    }
   }
 }
 
@@ -357,11 +282,4 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
 function refusalOf(activation: Activation['state']): { refusal?: 'INACTIVE' | 'ALREADY_ACTIVATED' } {
   if (activation === 'active') return {};
   return { refusal: activation === 'inactive' ? 'INACTIVE' : 'ALREADY_ACTIVATED' };
-}
-
-/** As edgeHub labels its own metrics; none outside IoT Edge. */
-function metricLabels(variables: RegistryOptions['variables']): Record<string, string> {
-  const { IOTEDGE_IOTHUBHOSTNAME: iothub, IOTEDGE_DEVICEID: device } = variables;
-  if (iothub === undefined || device === undefined) return {};
-  return { iothub, edge_device: device, instance_number: randomUUID() };
 }

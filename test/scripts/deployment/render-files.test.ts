@@ -122,7 +122,13 @@ describe('scripts/render-deployment.ts', () => {
   it('prints the file, what is in it and the command', async () => {
     const directory = await temporaryDirectory();
     try {
-      const { stdout, stderr, code } = await run('--env', '.env.example', '--output', directory);
+      const unfilled = await run('--env', '.env.example', '--output', directory);
+      expect(unfilled).to.include({ code: 2, stdout: '' });
+      expect(unfilled.stderr).to.include('variable CONTAINER_REGISTRY_PASSWORD still says <password of the token>');
+      const filled = join(directory, 'filled.env');
+      const example = await readFile(`${root}.env.example`, 'utf8');
+      await writeFile(filled, example.replaceAll(/<password of [^>]*>/g, secret));
+      const { stdout, stderr, code } = await run('--env', filled, '--output', directory);
       expect({ code, stderr }).to.deep.equal({ code: 0, stderr: '' });
       expect(stdout).to.match(/deployment\.amd64\.json .*\n {2}module edgeAgent: .*\n/);
       expect(stdout).to.match(/\nApply it: az iot edge set-modules .*\n$/);

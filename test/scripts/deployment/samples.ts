@@ -15,11 +15,12 @@ export type TemplateName = (typeof templates)[number];
 
 export const modules: readonly ModuleSource[] = await readModules(root);
 
-/** What .env.example says. */
+/** What .env.example says, with passwords filled in. */
 export const variables = await readExample();
 
 async function readExample(): Promise<Readonly<Record<string, string | undefined>>> {
-  const read = readVariables(await readFile(`${root}.env.example`, 'utf8'));
+  const example = await readFile(`${root}.env.example`, 'utf8');
+  const read = readVariables(example.replaceAll(/<password of [^>]*>/g, 'a-password'));
   if (!read.ok) throw new Error(JSON.stringify(read.problems));
   return read.variables;
 }

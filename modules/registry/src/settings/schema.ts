@@ -1,3 +1,4 @@
+import { parseDurationMs } from './duration.ts';
 import { limits } from './limits.ts';
 import { continuousSchedule } from './schedule.ts';
 import { choice, flag, group, list, text, wholeNumber, type Schema } from './schema-words.ts';
@@ -35,6 +36,10 @@ const repositoryRule: Schema = {
   format: 'repository-pattern',
 };
 
+const defaultMessageTtl = 'P2D';
+/** Of a registry without a parent too: its children's changes. */
+export const defaultMessageTtlMs = parseDurationMs(defaultMessageTtl) ?? 0;
+
 /**
  * The desired properties (product contract, "Desired properties"): the one table of settings, with their defaults
  * and meanings. What JSON Schema cannot say stands in `rules.ts`.
@@ -62,7 +67,7 @@ export const schema: Schema = group({
         syncWindow: text('how long a run may last, PT1H to P7D; required unless continuous', { format: 'sync-window' }),
         messageTtl: text('how long changes are kept for children, P1D to P90D', {
           format: 'message-ttl',
-          default: 'P2D',
+          default: defaultMessageTtl,
         }),
       },
       { default: {} },

@@ -50,6 +50,8 @@ export const metricsTable = {
   storageQuota: gauge('storage_quota_bytes', [], 'Configured limit; 0: none'),
   collections: counter('garbage_collections_total', ['result'], 'Garbage collections ended, by Succeeded or Failed'),
   collectedBytes: counter('garbage_collected_bytes_total', [], 'Bytes that garbage collections freed'),
+  verifications: counter('verifications_total', ['result'], 'Verifications of the store, by Clean, Damaged or Failed'),
+  findings: gauge('verification_findings', [], 'What the last verification found damaged or missing'),
   residentMemory: row('gauge', 'process_resident_memory_bytes', [], 'Memory of the process'),
   heapUsed: row('gauge', 'nodejs_heap_size_used_bytes', [], 'Part of it in JavaScript objects'),
   cpuSeconds: row('counter', 'process_cpu_seconds_total', [], 'Processor time, user and system'),

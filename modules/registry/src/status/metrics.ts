@@ -44,6 +44,8 @@ export interface Metrics {
   observeNotification(): void;
   /** A garbage collection ended; `freedBytes` undefined: it failed. */
   observeCollection(freedBytes: number | undefined): void;
+  /** A verification of the store ended; `findings` undefined: it failed. */
+  observeVerification(findings: number | undefined): void;
   /** Prometheus text format 0.0.4. */
   render(): Promise<string>;
   readonly contentType: string;
@@ -99,6 +101,8 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
   const storageQuota = gauge('storageQuota');
   const collections = counter('collections');
   const collectedBytes = counter('collectedBytes');
+  const verifications = counter('verifications');
+  const findings = gauge('findings');
   const residentMemory = gauge('residentMemory');
   const heapUsed = gauge('heapUsed');
   const cpuSeconds = counter('cpuSeconds');
@@ -181,6 +185,11 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
     observeCollection(freedBytes) {
       collections.inc({ result: freedBytes === undefined ? 'Failed' : 'Succeeded' });
       collectedBytes.inc(freedBytes ?? 0);
+    },
+
+    observeVerification(found) {
+      verifications.inc({ result: found === undefined ? 'Failed' : found === 0 ? 'Clean' : 'Damaged' });
+      if (found !== undefined) findings.set(found);
     },
 
     render() {

@@ -22,6 +22,8 @@ export interface Facts {
   /** That may cross the link to the parent now; 0: no limit. */
   readonly bytesPerSecond: number;
   readonly storage: StorageFacts;
+  /** Absent: none came to its end yet. */
+  readonly lastVerification?: VerificationFacts;
   readonly children: readonly ChildFacts[];
   readonly lastActivityTime?: Date;
 }
@@ -31,6 +33,15 @@ export interface StorageFacts {
   /** 0: no limit. */
   readonly quotaBytes: number;
   readonly freeBytes: number;
+}
+
+/** How the last verification of the store ended. */
+export interface VerificationFacts {
+  readonly end: Date;
+  readonly blobs: number;
+  readonly bytes: number;
+  readonly findings: number;
+  readonly repaired: number;
 }
 
 export interface ChildFacts {
@@ -156,6 +167,15 @@ function propertiesWith(facts: Facts, rows: number): Reported {
       quotaBytes: whole(storage.quotaBytes),
       freeBytes: whole(Math.floor(storage.freeBytes / freeStepBytes) * freeStepBytes),
     },
+    lastVerification:
+      facts.lastVerification &&
+      compact({
+        end: time(facts.lastVerification.end),
+        blobs: whole(facts.lastVerification.blobs),
+        bytes: whole(facts.lastVerification.bytes),
+        findings: whole(facts.lastVerification.findings),
+        repaired: whole(facts.lastVerification.repaired),
+      }),
     children: children.map((child) =>
       compact({
         name: text(child.name),

@@ -85,7 +85,8 @@ export async function collectOrphans(pass: CollectBlobs, before: Date): Promise<
   return freed;
 }
 
-async function* digestsOnDisk(directory: string): AsyncGenerator<Digest> {
+/** Of every file that may be a blob, whether a row knows it or not. */
+export async function* digestsOnDisk(directory: string): AsyncGenerator<Digest> {
   const root = blobsDirectory(directory);
   for await (const algorithm of namesIn(root)) {
     for await (const group of namesIn(join(root, algorithm))) {

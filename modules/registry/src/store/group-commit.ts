@@ -3,7 +3,7 @@ import { EventEmitter, once } from 'node:events';
 import { RegistryError } from '../errors.ts';
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
-import { recordKey, sequenceKey, sequenceOf, type Index, type Table, type Tables } from './layout.ts';
+import { sequenceKey, sequenceOf, totalsKey, type Index, type Table, type Tables } from './layout.ts';
 import { noTotals, type ChangeRow, type Totals } from './rows.ts';
 import { asStorageError } from './storage-error.ts';
 
@@ -54,8 +54,6 @@ interface Writer {
 }
 
 type Operation = AbstractBatchOperation<Index, string, unknown>;
-
-const totalsKey = recordKey('store', 'totals');
 
 /** One batch in flight, shared by all who wait meanwhile: the cost of a sync is divided among them. */
 export async function openGroupCommit({ index, tables, clock, log }: GroupCommitOptions): Promise<GroupCommit> {

@@ -37,6 +37,7 @@ export function putManifest(
   const isNew = !known;
   if (known && !known.bytes.equals(stored.bytes)) {
     write.put(write.tables.manifest, key, { ...known, bytes: stored.bytes }); // damaged on disk: healed by a new copy
+    write.count({ usedBytes: stored.bytes.length - known.bytes.length });
   }
   if (isNew) {
     const missing = missingReferences(write, repository, content, new Set(absent));

@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { addAbortSignal, Readable } from 'node:stream';
 import { algorithmOf, digestOf, type Digest } from '../oci/digest.ts';
@@ -6,7 +7,7 @@ import type { Log } from '../status/log.ts';
 import { fallbackReferrers } from './fallback-referrers.ts';
 import { blobPath, idOf, keyWithin, rangeWithin, relationRange, smallBlobBytes, type Tables } from './layout.ts';
 import { hasCode } from './storage-error.ts';
-import type { OpenBlob, Store } from './store.ts';
+import type { Damage, OpenBlob, Store } from './store.ts';
 
 export type ImageReader = Pick<
   Store,
@@ -25,6 +26,7 @@ export interface ImageReaderOptions {
   readonly directory: string;
   readonly tables: Tables;
   readonly log: Log;
+  readonly onDamage?: ((damage: Damage) => void) | undefined;
   /** Called before it is told that a blob is here: who asks may rely on it instead of sending it. */
   readonly renewLink: (repository: RepositoryName, digest: Digest) => Promise<void>;
 }
@@ -33,7 +35,7 @@ export interface ImageReaderOptions {
 const readAheadBytes = 512 * 1024;
 
 /** Everything that is only read. Reads never wait for writers. */
-export function createImageReader({ directory, tables, log, renewLink }: ImageReaderOptions): ImageReader {
+export function createImageReader({ directory, tables, log, onDamage, renewLink }: ImageReaderOptions): ImageReader {
   return {
     /** Those with a manifest; one that holds only blobs exists, but there is nothing to pull from it. */
     async *listRepositories({ after = '', signal } = {}) {
@@ -72,7 +74,7 @@ export function createImageReader({ directory, tables, log, renewLink }: ImageRe
         if (!row) return undefined;
         const { mediaType, bytes } = row;
         if (digestOf(bytes, algorithmOf(digest)) === digest) return { digest, mediaType, bytes };
-        log.error('a stored manifest is damaged', { repository, digest });
+        tellDamage(repository, digest, 'the bytes of the manifest have another digest');
         return undefined;
       }),
 
@@ -85,11 +87,9 @@ export function createImageReader({ directory, tables, log, renewLink }: ImageRe
     },
 
     async openBlob(repository, digest) {
-      const size = sizeOf(repository, digest);
-      const bytes = smallContent(digest, size);
-      if (bytes) return openBytes(bytes);
-      const file = size === undefined ? undefined : await openFile(repository, digest);
-      if (size === undefined || !file) return undefined;
+      const content = await findContent(repository, digest);
+      if (!content || Buffer.isBuffer(content)) return content && openBytes(content);
+      const { file, size } = content;
       return {
         size,
         read: async (buffer, position) => (await file.read(buffer, 0, buffer.length, position)).bytesRead,
@@ -99,12 +99,10 @@ export function createImageReader({ directory, tables, log, renewLink }: ImageRe
 
     async readBlob(repository, digest, { offset = 0, signal } = {}) {
       signal?.throwIfAborted();
-      const size = sizeOf(repository, digest);
-      const bytes = smallContent(digest, size);
-      if (bytes) return Readable.from(offset < bytes.length ? [bytes.subarray(offset)] : []);
-      const file = size === undefined ? undefined : await openFile(repository, digest);
-      if (!file) return undefined;
-      const content = file.createReadStream({ start: offset, highWaterMark: readAheadBytes });
+      const found = await findContent(repository, digest);
+      if (!found) return undefined;
+      if (Buffer.isBuffer(found)) return Readable.from(offset < found.length ? [found.subarray(offset)] : []);
+      const content = found.file.createReadStream({ start: offset, highWaterMark: readAheadBytes });
       return signal ? addAbortSignal(signal, content) : content;
     },
   };
@@ -115,19 +113,41 @@ export function createImageReader({ directory, tables, log, renewLink }: ImageRe
     return isLinked ? tables.blob.getSync(digest)?.sizeBytes : undefined;
   }
 
-  function smallContent(digest: Digest, size: number | undefined): Buffer | undefined {
-    return size !== undefined && size <= smallBlobBytes ? tables.content.getSync(digest) : undefined;
-  }
-
-  /** An open file outlives its removal: who has begun to pull a blob gets all of it. */
-  async function openFile(repository: RepositoryName, digest: Digest): Promise<FileHandle | undefined> {
-    try {
-      return await open(blobPath(directory, digest));
-    } catch (error) {
-      if (!hasCode(error, 'ENOENT')) throw error;
-      if (sizeOf(repository, digest) !== undefined) log.error('a blob of the index is not on the disk', { digest });
+  /**
+   * The bytes of a small blob, which nothing but their digest protects, or the open file of a large one: it outlives
+   * its removal, so that who has begun to pull a blob gets all of it.
+   */
+  async function findContent(
+    repository: RepositoryName,
+    digest: Digest,
+  ): Promise<Buffer | { readonly file: FileHandle; readonly size: number } | undefined> {
+    const size = sizeOf(repository, digest);
+    if (size === undefined) return undefined;
+    const bytes = size <= smallBlobBytes ? tables.content.getSync(digest) : undefined;
+    if (bytes) {
+      if (digestOf(bytes, algorithmOf(digest)) === digest) return bytes;
+      tellDamage(repository, digest, 'the content of the blob has another digest');
       return undefined;
     }
+    let file: FileHandle;
+    try {
+      file = await open(blobPath(directory, digest));
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw error;
+      if (sizeOf(repository, digest) !== undefined) tellDamage(repository, digest, 'the file of the blob is missing');
+      return undefined;
+    }
+    const lengthBytes = fstatSync(file.fd).size; // costs less than the thread that would do it
+    if (lengthBytes === size) return { file, size };
+    await file.close();
+    tellDamage(repository, digest, `the file of the blob has ${lengthBytes} bytes instead of ${size}`);
+    return undefined;
+  }
+
+  /** It is answered as if it were not here: half of something, or something else, is worse than nothing. */
+  function tellDamage(repository: RepositoryName, digest: Digest, problem: string): void {
+    log.error('something stored is damaged', { repository, digest, problem });
+    onDamage?.({ repository, digest, problem });
   }
 }
 

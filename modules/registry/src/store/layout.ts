@@ -18,7 +18,8 @@
  * │   ├── outbox      <sequence of the journal>       -> what is still to be carried to the parent
  * │   └── record      <kind> NUL <id>                 -> `fact`: other rooms' records · `store`: totals
  * ├── blobs/sha256/ab/abcdef…    larger blobs: complete, verified, never changed
- * └── uploads/<id>               received so far; its length is the offset
+ * ├── uploads/<id>               received so far; its length is the offset
+ * └── damaged/                   what a repair took out of sight; nothing reads it
  *
  * Every key, range and path is built here and nowhere else.
  */
@@ -81,6 +82,11 @@ export function rangeWithin(repository: RepositoryName, after = ''): { gt: strin
   return { gt: `${repository}${separator}${after}`, lt: `${repository}${afterSeparator}` };
 }
 
+/** The first part of the key of something within a repository. */
+export function repositoryOf(key: string): RepositoryName {
+  return key.slice(0, key.indexOf(separator)) as RepositoryName;
+}
+
 /** The last part of a key: a tag, a digest, of a holder its repository. */
 export function idOf(key: string): string {
   return key.slice(key.lastIndexOf(separator) + 1);
@@ -139,6 +145,11 @@ export function recordKey(kind: 'fact' | 'store', id: string): string {
   return `${kind}${separator}${id}`;
 }
 
+/** The totals, as `rows.ts` has them. */
+export const totalsKey = recordKey('store', 'totals');
+/** Up to this sequence the journal's gaps were found and told. */
+export const knownGapKey = recordKey('store', 'known-gap');
+
 /** The upload of a blob known by digest: one per digest, and never the shape of a session's UUID. */
 export function blobUploadId(digest: Digest): string {
   return `${algorithmOf(digest)}-${encodedOf(digest)}`;
@@ -152,6 +163,7 @@ export function isSessionId(id: string): boolean {
 export const indexDirectory = (data: string): string => join(data, 'index');
 export const blobsDirectory = (data: string): string => join(data, 'blobs');
 export const uploadsDirectory = (data: string): string => join(data, 'uploads');
+export const damagedDirectory = (data: string): string => join(data, 'damaged');
 export const uploadPath = (data: string, id: string): string => join(uploadsDirectory(data), id);
 
 export function blobPath(data: string, digest: Digest): string {

@@ -1,5 +1,4 @@
 import { access, constants, statfs } from 'node:fs/promises';
-import { Level } from 'level';
 import { RegistryError } from '../errors.ts';
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
@@ -13,13 +12,14 @@ import { createDescriptions } from './descriptions.ts';
 import type { Author } from './image-changes.ts';
 import { createImageReader } from './image-reader.ts';
 import { createImageTarget } from './image-target.ts';
-import { blobsDirectory, indexDirectory, openTables, recordKey, uploadsDirectory, type Index } from './layout.ts';
+import { blobsDirectory, openTables, recordKey, uploadsDirectory, type Index } from './layout.ts';
 import { createLocks, refuseAnyLocked } from './locks.ts';
+import { openIndex, type OpenedIndex } from './open-index.ts';
 import { removeRepository } from './remove-repository.ts';
-import { hasCode } from './storage-error.ts';
-import type { Collected, CollectGarbage, Store } from './store.ts';
+import type { Damage, Store } from './store.ts';
 import { createLinkRenewal } from './suspects.ts';
 import { createTurns } from './turns.ts';
+import { verifyStore } from './verify-store.ts';
 import { asVolumeError } from './volume-error.ts';
 
 export interface OpenStoreOptions {
@@ -31,6 +31,10 @@ export interface OpenStoreOptions {
   readonly index?: Index;
   /** Whether local changes are to be carried to a parent; asked at each change. Default: never. */
   readonly carries?: () => boolean;
+  /** False: an index that cannot be opened throws, and is left as it is. Default true. */
+  readonly mayMendIndex?: boolean;
+  /** A read met something damaged, and answered that it is not here. */
+  readonly onDamage?: (damage: Damage) => void;
   /** Uploads leave this much of the disk to the index, which must go on when they cannot. Default 16 MB. */
   readonly reserveBytes?: number;
 }
@@ -40,24 +44,18 @@ const roomyBytes = 1024 * 1024 * 1024;
 const roomyMs = 100;
 
 /**
- * For devices with little memory, and measured (README, "Performance"): what LevelDB keeps of its own, and how many
- * table files of 2 MB it maps at a time.
- */
-const levelOptions = { cacheSize: 2 * 1024 * 1024, writeBufferSize: 2 * 1024 * 1024, maxOpenFiles: 64 };
-
-/**
  * Opens the store of a data volume. It reads a few keys, however much there is.
  * Throws when another process has it open (the cause's code is LEVEL_LOCKED), and when it cannot be written.
  */
 export async function openStore(options: OpenStoreOptions): Promise<Store> {
-  const { directory, clock, log, carries = () => false, reserveBytes = 16 * 1024 * 1024 } = options;
-  const index = await openVolume(options).catch((error: unknown) => {
+  const { directory, clock, log, carries = () => false, onDamage, reserveBytes = 16 * 1024 * 1024 } = options;
+  const { index, condition } = await openVolume(options).catch((error: unknown) => {
     throw asVolumeError(error, directory);
   });
   const tables = openTables(index);
   const commit = await openGroupCommit({ index, tables, clock, log });
   const reader = createImageReader({
-    ...{ directory, tables, log },
+    ...{ directory, tables, log, onDamage },
     renewLink: createLinkRenewal({ tables, commit, clock }),
   });
   const places = createTurns();
@@ -66,7 +64,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   let measuring: Promise<number> | undefined;
   let roomyUntilMs = 0;
   const closing = new AbortController();
-  const collections = new Set<Promise<unknown>>();
+  const errands = new Set<Promise<unknown>>();
   const fromParent: Author = { origin: 'parent', carried: false };
   const fromClient = (): Author => ({ origin: 'local', carried: carries() });
 
@@ -102,7 +100,10 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
       return (await removeRepository({ tables, commit }, repository, fromParent)) !== undefined;
     },
 
-    collectGarbage: collect,
+    collectGarbage: (asked) =>
+      errand(asked, (mine) => collectGarbage({ directory, tables, commit, clock, uploads, places }, mine)),
+    verify: (asked) => errand(asked, (mine) => verifyStore({ directory, index, tables, commit, clock, places }, mine)),
+    condition,
 
     get generation() {
       return commit.generation;
@@ -115,22 +116,26 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
 
     async close() {
       closing.abort(new RegistryError('UNAVAILABLE', { message: 'the store is closed' }));
-      await Promise.allSettled(collections);
+      await Promise.allSettled(errands);
       await uploads.close();
       await commit.close();
       await index.close();
     },
   };
 
-  async function collect(asked: CollectGarbage): Promise<Collected> {
+  /** Long work: it ends with the store. */
+  async function errand<Asked extends { readonly signal: AbortSignal }, T>(
+    asked: Asked,
+    work: (asked: Asked) => Promise<T>,
+  ): Promise<T> {
     const signal = AbortSignal.any([asked.signal, closing.signal]);
     signal.throwIfAborted();
-    const collection = collectGarbage({ directory, tables, commit, clock, uploads, places }, { ...asked, signal });
-    collections.add(collection);
+    const working = work({ ...asked, signal });
+    errands.add(working);
     try {
-      return await collection;
+      return await working;
     } finally {
-      collections.delete(collection);
+      errands.delete(working);
     }
   }
 
@@ -149,22 +154,11 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   }
 }
 
-async function openVolume({ directory, index }: OpenStoreOptions): Promise<Index> {
+async function openVolume(options: OpenStoreOptions): Promise<OpenedIndex> {
+  const { directory } = options;
   await makeDirectory(directory);
   // On a read-only volume mkdir says that the parent is missing.
   await access(directory, constants.W_OK);
   for (const path of [blobsDirectory(directory), uploadsDirectory(directory)]) await makeDirectory(path);
-  const opened = index ?? new Level(indexDirectory(directory), levelOptions);
-  await openIndex(opened, directory);
-  return opened;
-}
-
-async function openIndex(index: Index, directory: string): Promise<void> {
-  try {
-    await index.open();
-  } catch (error) {
-    const cause = error instanceof Error ? error.cause : undefined;
-    if (!hasCode(cause, 'LEVEL_LOCKED')) throw error;
-    throw new Error(`the data volume ${directory} is in use by another process`, { cause });
-  }
+  return await openIndex(options);
 }

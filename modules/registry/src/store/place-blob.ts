@@ -64,7 +64,7 @@ export function placeSmallBlob(
   bytes: Buffer,
 ): Promise<void> {
   return commit.transact((write) => {
-    if (!write.get(tables.content, digest)) write.put(tables.content, digest, bytes);
+    if (!write.get(tables.content, digest)?.equals(bytes)) write.put(tables.content, digest, bytes); // or damaged
     linkBlob(write, repository, digest, bytes.length);
     if (isRecorded) write.delete(tables.upload, id);
   });

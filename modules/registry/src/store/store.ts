@@ -10,6 +10,8 @@ import type {
 } from '../oci/registry.ts';
 import type { Descriptions, PageStart } from './descriptions.ts';
 import type { Locks } from './locks.ts';
+import type { IndexCondition } from './open-index.ts';
+import type { Verification, VerifyStore } from './verification.ts';
 
 /**
  * What this registry holds. The only room that knows a LevelDB key or a blob path.
@@ -42,6 +44,10 @@ export interface Store extends ImageSource, Descriptions {
   deleteRepository(repository: RepositoryName): Promise<boolean>;
   /** Frees what nothing refers to, beside all other work; may break off anywhere and be repeated. */
   collectGarbage(options: CollectGarbage): Promise<Collected>;
+  /** Compares all that is stored with itself, beside all other work; in a repair, mends what it can. */
+  verify(options: VerifyStore): Promise<Verification>;
+  /** How the index was found when the store was opened. */
+  readonly condition: IndexCondition;
   /** Goes up with every change after which an earlier answer about manifests, tags, links or locks may be untrue. */
   readonly generation: number;
   /** What is held, now; costs nothing. */
@@ -49,6 +55,13 @@ export interface Store extends ImageSource, Descriptions {
   /** Of the disk under the data volume. */
   freeBytes(): Promise<number>;
   close(): Promise<void>;
+}
+
+/** What a read met, and answered as if it were not here. */
+export interface Damage {
+  readonly repository: RepositoryName;
+  readonly digest: Digest;
+  readonly problem: string;
 }
 
 export interface StoreTarget extends ImageTarget {

@@ -26,6 +26,8 @@ export interface CopyJob {
   readonly referrers?: boolean;
   /** Also looks for referrers of an index's children. Default true. */
   readonly childReferrers?: boolean;
+  /** Also brings the blobs that a manifest lacks which the target has: they were lost there. Default false. */
+  readonly lostBlobs?: boolean;
 }
 
 export type CopyProgress = TransferProgress;
@@ -90,8 +92,9 @@ async function copyManifest(copy: Copy, stored: StoredManifest, referrers: boole
       children && wantsPlatform(platforms, child) && (await copyChild(copy, child, referrers && childReferrers));
     if (!wanted) absent.push(child.digest);
   }
-  if (!(await target.hasManifest(repository, stored.digest, { signal }))) {
-    await copyBlobs(copy, manifest.blobs);
+  const isNew = !(await target.hasManifest(repository, stored.digest, { signal }));
+  if (isNew || copy.job.lostBlobs === true) await copyBlobs(copy, manifest.blobs);
+  if (isNew) {
     await target.putManifest(repository, stored, { absent, signal });
     transfers.rate.charge(stored.bytes.length);
     copy.manifests += 1;

@@ -26,6 +26,8 @@ export interface SyncEngineOptions {
   readonly log: Log;
   /** Called at each meaningful change; the listener coalesces. */
   readonly onStatus?: (status: SyncStatus) => void;
+  /** All that `recover` asked for is here again. */
+  readonly onRecovered?: () => void;
   /** How this registry is, for a parent of our kind; without it nothing is told. */
   readonly describe?: () => ChildReport;
   /** 0 to 1; default Math.random. */
@@ -40,6 +42,11 @@ export interface SyncEngine {
   wake(): void;
   /** An operator asks for a full pass, also outside a window; not started while one runs or none may run. */
   resync(): Promise<{ readonly started: boolean }>;
+  /**
+   * Something that was here is lost: the next pass compares everything, down to single blobs, and so does each after
+   * it until one succeeds, over restarts. Resolves once that is remembered.
+   */
+  recover(): Promise<void>;
   status(): SyncStatus;
   /** For fetching on demand; undefined while there is no parent, or this registry is not active. */
   link(): Link | undefined;
@@ -49,7 +56,7 @@ export interface SyncEngine {
 
 /** One loop decides (`nextStep`), runs (`StepRunner`) or sleeps; everything else only leaves notes for it and kicks it. */
 export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
-  const { store, connect, clock, log, onStatus, describe, random = Math.random } = options;
+  const { store, connect, clock, log, onStatus, onRecovered, describe, random = Math.random } = options;
   const transfers = createBlobTransfers({ clock, log, random });
   const details = createDetails({ clock });
   const ledger = createSyncLedger({ store, clock });
@@ -58,7 +65,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const cursors = createCursorKeeper({ records: store.records, clock });
   const retry = createRetry({ clock, random });
   const parts = { store, link, ledger, activation, cursors, transfers, details, retry, clock, log };
-  const runner = createStepRunner({ ...parts, onStatus: notify, onProgress: notifySoon });
+  const runner = createStepRunner({ ...parts, onStatus: notify, onProgress: notifySoon, onRecovered });
   const nap = createNap({ clock });
   let wanted: Wanted | undefined;
   let asked: SyncTrigger | undefined;
@@ -67,7 +74,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   let closed = false;
   let noticeDue = false;
 
-  async function loop(): Promise<void> {
+  async function load(): Promise<void> {
     try {
       await ledger.load();
       await activation.load();
@@ -75,17 +82,26 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     } catch (error) {
       log.error('What was known of earlier syncs cannot be read.', { error });
     }
-    while (!closed) {
-      if (await link.dropOld(wanted)) {
-        details.clear();
-        activation.doubt();
-      }
+  }
+
+  async function loop(): Promise<void> {
+    await loaded;
+    while (await goesOn()) {
       const step = chooseStep();
       next = step?.kind === 'wait' ? step.until : scheduledNext();
       if (wanted && step && step.kind !== 'wait') await run(step, wanted);
       else await nap.until(earlier(listen(), step?.kind === 'wait' ? step.until : undefined), notify);
     }
     await link.close();
+  }
+
+  /** Looks after the last wait: nothing wakes a loop that goes to sleep when it is closed already. */
+  async function goesOn(): Promise<boolean> {
+    if (await link.dropOld(wanted)) {
+      details.clear();
+      activation.doubt();
+    }
+    return !closed;
   }
 
   function chooseStep(): Step | undefined {
@@ -141,9 +157,9 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   }
 
   /** A stopped pass is asked for again, so that what an operator started is not lost. */
-  function restart(): void {
+  function restart(reason: string): void {
     if (runner.running?.step.kind === 'pass') asked ??= runner.running.step.trigger;
-    runner.stop(new Error('the settings changed'));
+    runner.stop(new Error(reason));
     retry.reset();
   }
 
@@ -168,6 +184,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     });
   }
 
+  const loaded = load();
   const ended = loop();
 
   return {
@@ -180,7 +197,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       if (change === 'credentials') asked = 'SyncTokenUpdate';
       // Nobody listened meanwhile.
       if (before?.active === false && active) asked ??= 'Scheduled';
-      if (change !== 'none') restart();
+      if (change !== 'none') restart('the settings changed');
       notify();
       nap.kick();
     },
@@ -199,6 +216,12 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       if (started) asked = 'ManualResync';
       nap.kick();
       return Promise.resolve({ started });
+    },
+    async recover() {
+      await loaded;
+      await ledger.askRecovery();
+      restart('something was lost');
+      nap.kick();
     },
     status,
     link() {

@@ -11,14 +11,14 @@ export type Step =
   | { readonly kind: 'wait'; readonly until: Date };
 
 /**
- * What the engine does at `now`. A pass that never succeeded, was cut by its window or was missed is due as soon as a
- * window is open; an operator's resync does not wait for a window and is not cut by one; nothing is tried before
+ * What the engine does at `now`. A pass that never succeeded, was cut by its window or was missed, and one that
+ * has to bring lost content again, is due as soon as a window is open; an operator's resync does not wait for a window and is not cut by one; nothing is tried before
  * `retryAt`.
  */
 export function nextStep(options: {
   readonly now: Date;
   readonly sync: SyncProperties;
-  readonly memory: Pick<SyncMemory, 'state' | 'lastStart' | 'lastSuccess'>;
+  readonly memory: Pick<SyncMemory, 'state' | 'lastStart' | 'lastSuccess' | 'recovery'>;
   readonly asked: SyncTrigger | undefined;
   /** Something waits in the outbox. */
   readonly woken: boolean;
@@ -29,7 +29,7 @@ export function nextStep(options: {
   const window = windowAt(sync, now);
   if (!window.open) return { kind: 'wait', until: window.opens };
   const { closes } = window;
-  const trigger = memory.lastSuccess ? 'Scheduled' : 'InitialSync';
+  const trigger = memory.recovery ? 'RecoveryService' : memory.lastSuccess ? 'Scheduled' : 'InitialSync';
   if (asked && asked !== 'Scheduled') return { kind: 'pass', trigger: asked, closes };
   if (retryAt) {
     return retryAt <= now ? { kind: 'pass', trigger, closes } : { kind: 'wait', until: earlier(retryAt, closes) };
@@ -46,8 +46,12 @@ export function releaseStep(now: Date, retryAt: Date | undefined): Step {
 }
 
 /** A start that lies in the future comes from a clock that was wrong, and does not count. */
-function dueAt(now: Date, sync: SyncProperties, { state, lastStart }: Pick<SyncMemory, 'state' | 'lastStart'>): Date {
-  return state === 'Succeeded' && lastStart && lastStart <= now ? nextRun(sync, lastStart) : now;
+function dueAt(
+  now: Date,
+  sync: SyncProperties,
+  { state, lastStart, recovery }: Pick<SyncMemory, 'state' | 'lastStart' | 'recovery'>,
+): Date {
+  return !recovery && state === 'Succeeded' && lastStart && lastStart <= now ? nextRun(sync, lastStart) : now;
 }
 
 /** The earlier of those that there are. */

@@ -15,7 +15,7 @@ export interface Pass {
   readonly rules: readonly RepositoryRule[];
   readonly messageTtlMs: number;
   readonly concurrency: number;
-  /** Looks for new referrers everywhere, not only at what tags point at. */
+  /** Looks for new referrers everywhere, not only at what tags point at, and for blobs that are lost. */
   readonly thorough: boolean;
   readonly signal: AbortSignal;
   readonly clock: Clock;

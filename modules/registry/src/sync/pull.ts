@@ -88,6 +88,7 @@ export async function pullTag(
       reference: digest,
       platforms: rule.platforms,
       childReferrers: decision === 'copy' || pass.thorough,
+      lostBlobs: pass.thorough,
       ...(decision === 'copy' && { tag, mayTag: () => isUntouched(store, repository, tag, digest, local) }),
     },
     pass,

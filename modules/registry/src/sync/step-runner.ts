@@ -33,6 +33,7 @@ export interface StepRunnerOptions {
   readonly onStatus: () => void;
   /** Progress comes in thousands of small steps. */
   readonly onProgress: () => void;
+  readonly onRecovered: (() => void) | undefined;
 }
 
 /** Runs one step at a time and writes down how it went. */
@@ -46,8 +47,8 @@ export interface StepRunner {
 }
 
 export function createStepRunner(options: StepRunnerOptions): StepRunner {
-  const { store, link, ledger, activation, cursors, transfers, details, retry, clock, log, onStatus, onProgress } =
-    options;
+  const { store, link, ledger, activation, cursors, transfers, details, retry, clock, log } = options;
+  const { onStatus, onProgress, onRecovered } = options;
   let progress = createPassProgress({ onChange: onProgress });
   let running: { readonly step: Work; readonly stop: AbortController; parentAnswered: boolean } | undefined;
   let stateBefore: SyncStatus['state'] | undefined;
@@ -123,12 +124,13 @@ export function createStepRunner(options: StepRunnerOptions): StepRunner {
     try {
       await ledger.countOutbox();
       if (kind !== 'pass') return;
-      await ledger.end(state);
+      const recovered = await ledger.end(state);
       const { blobsDone, bytesDone } = progress;
       const news = state !== stateBefore || blobsDone > 0;
       const { trigger } = ledger.memory;
       log[news ? 'info' : 'debug']('A sync pass ended.', { trigger, state, blobsDone, bytesDone });
       stateBefore = state;
+      if (recovered) onRecovered?.();
     } catch (error) {
       log.error('The result of a sync pass could not be written down.', { error });
     }

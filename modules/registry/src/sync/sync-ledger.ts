@@ -11,7 +11,10 @@ export interface SyncLedger {
   load(): Promise<void>;
   /** A pass begins, for what `syncKey` stands for. */
   begin(trigger: SyncTrigger, syncKey: string): Promise<void>;
-  end(state: PassEnd['state']): Promise<void>;
+  /** Whether all that recovery was asked for is here again with it. */
+  end(state: PassEnd['state']): Promise<boolean>;
+  /** From now on a pass has to look at everything, until one that began later succeeds. */
+  askRecovery(): Promise<void>;
   countOutbox(): Promise<void>;
 }
 
@@ -21,6 +24,7 @@ export function createSyncLedger(options: {
 }): SyncLedger {
   const { store, clock } = options;
   let memory = emptyMemory;
+  let isAskedMeanwhile = false;
   let outbox: SyncStatus['outbox'] = { pending: 0 };
 
   async function countOutbox(): Promise<void> {
@@ -40,12 +44,21 @@ export function createSyncLedger(options: {
       await countOutbox();
     },
     async begin(trigger, wanted) {
+      isAskedMeanwhile = false;
       memory = { ...memory, trigger, state: 'Syncing', lastStart: clock.now(), wanted };
       await saveMemory(store.records, memory);
     },
     async end(state) {
       const now = clock.now();
-      memory = { ...memory, state, lastEnd: now, lastSuccess: state === 'Succeeded' ? now : memory.lastSuccess };
+      const recovered = memory.recovery && state === 'Succeeded' && memory.trigger !== 'Scheduled' && !isAskedMeanwhile;
+      const lastSuccess = state === 'Succeeded' ? now : memory.lastSuccess;
+      memory = { ...memory, state, lastEnd: now, lastSuccess, recovery: memory.recovery && !recovered };
+      await saveMemory(store.records, memory);
+      return recovered;
+    },
+    async askRecovery() {
+      isAskedMeanwhile = true;
+      memory = { ...memory, recovery: true };
       await saveMemory(store.records, memory);
     },
     countOutbox,

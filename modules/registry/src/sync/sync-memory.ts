@@ -11,6 +11,8 @@ export interface SyncMemory {
   readonly lastSuccess: Date | undefined;
   /** What was to be synced at that time; another value now means a pass is due. */
   readonly wanted: string | undefined;
+  /** A part of what is here was lost: until a pass has looked at everything and succeeded, every pass does. */
+  readonly recovery: boolean;
 }
 
 export const emptyMemory: SyncMemory = {
@@ -20,6 +22,7 @@ export const emptyMemory: SyncMemory = {
   lastEnd: undefined,
   lastSuccess: undefined,
   wanted: undefined,
+  recovery: false,
 };
 
 const recordKey = 'sync';
@@ -44,6 +47,7 @@ export async function loadMemory(records: Records): Promise<SyncMemory> {
     lastEnd: dateOf(fields['lastEnd']),
     lastSuccess: dateOf(fields['lastSuccess']),
     wanted: typeof fields['wanted'] === 'string' ? fields['wanted'] : undefined,
+    recovery: fields['recovery'] === true,
   };
 }
 

@@ -30,11 +30,11 @@ export interface PassReach {
 }
 
 /**
- * One pass: is the parent there, are we active at it, what changed, carry up, bring down, forget old messages. Each
- * part survives failures of single repositories; throws what ends the whole pass, and the signal's reason.
+ * One pass: is the parent there, are we active at it, what changed, carry up, bring down. Each part survives failures
+ * of single repositories; throws what ends the whole pass, and the signal's reason.
  */
 export async function syncPass(pass: Pass, options: SyncPassOptions): Promise<PassReach> {
-  const { parent, store, clock, signal } = pass;
+  const { parent, signal } = pass;
   const { drainOnly, activate, feed } = options;
   // The feed's answer shows as well that the parent is there; nothing else is asked when nothing happened.
   const asksFeedFirst = !drainOnly && !activate && feed.isThere();
@@ -52,6 +52,5 @@ export async function syncPass(pass: Pass, options: SyncPassOptions): Promise<Pa
     pass.progress.startOver();
     await pull(news ? { ...pass, thorough: true } : pass);
   }
-  await store.journal.expire(new Date(clock.now().getTime() - pass.messageTtlMs));
   return { saw: news?.messages ? 'changes' : 'everything', cursor: news?.cursor };
 }
