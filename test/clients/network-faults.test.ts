@@ -27,12 +27,14 @@ interface Reported {
 describe('sync over a network that fails', function () {
   this.timeout(240_000);
   let stage: Stage;
+  let opened: Stage | undefined;
   let network: Network;
   let number = 0;
 
   before(async function () {
     await needs(this, 'root', 'ip', 'nft', 'curl', 'skopeo');
     stage = await openStage();
+    opened = stage;
     network = await stage.open(openNetwork());
     const passwords = await passwordsOf(sync);
     const children = [
@@ -45,7 +47,7 @@ describe('sync over a network that fails', function () {
       start('child', network.below, childPort, await layerSettings({ mode: 'ReadOnly', parent, transfer })),
     );
   });
-  after(() => stage?.close());
+  after(() => opened?.close());
 
   async function start(
     name: string,
@@ -79,7 +81,11 @@ describe('sync over a network that fails', function () {
     });
     const where = isChild ? network.below : network.above;
     await until(`${name} answers`, async () => (await curl(where, port, '/v2/')) === '200');
-    return { close: async () => void (await program.stop()) };
+    return {
+      async close() {
+        await program.stop();
+      },
+    };
   }
 
   /** The status of an answer, asked for on the machine itself. */

@@ -55,8 +55,12 @@ export async function openNetwork(): Promise<Network> {
     above: ['ip', 'netns', 'exec', above],
     below: ['ip', 'netns', 'exec', below],
     address,
-    pull: async () => void (await run('ip', '-n', above, 'link', 'set', upper, 'down')),
-    plug: async () => void (await run('ip', '-n', above, 'link', 'set', upper, 'up')),
+    async pull() {
+      await run('ip', '-n', above, 'link', 'set', upper, 'down');
+    },
+    async plug() {
+      await run('ip', '-n', above, 'link', 'set', upper, 'up');
+    },
     lose: (percent) => (percent === 0 ? rules() : rules(`numgen random mod 100 < ${percent}`)),
     swallowLargerThan: (bytes) => (bytes === undefined ? rules() : rules(`ip length > ${bytes}`)),
     async dropped() {
