@@ -10,6 +10,7 @@ import { heading, row } from './row.ts';
 import { openStage } from './stage.ts';
 import { stalls } from './stalls.ts';
 import { starts } from './starts.ts';
+import { syncs } from './sync.ts';
 
 /**
  * Our build, Debian's docker-registry and nginx under the same load in the same run: rounds are interleaved, the
@@ -29,7 +30,7 @@ const { values: flags } = parseArgs({
 
 const stage = await openStage({ seconds: Number(flags.seconds), million: flags.million });
 try {
-  const works = [reads, pushes, listings, starts, memory, memoryLimits, stalls]
+  const works = [reads, pushes, listings, starts, memory, memoryLimits, stalls, syncs]
     .flatMap((group) => group(stage))
     .filter(({ name }) => new RegExp(flags.only).test(name));
   const [docker, nginx] = await Promise.all([run('docker-registry', '--version'), run('nginx', '-v')]);

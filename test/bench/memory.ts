@@ -6,7 +6,7 @@ import { millionManifests } from './million-manifests.ts';
 import { pushLoad } from './push.ts';
 import { peakMb, residentMb } from './resident.ts';
 import type { Stage } from './stage.ts';
-import type { Side, Work } from './work.ts';
+import type { ServerSide, Work } from './work.ts';
 import { load } from './wrk.ts';
 
 const MiB = 1024 * 1024;
@@ -15,12 +15,12 @@ const settleMs = 5_000;
 
 /** Resident memory inside IoT Edge, connected to a hub by the Azure SDK; in one process, one row after the other. */
 export function memory(stage: Stage): Work[] {
-  const inside = (side: Side): Promise<Contender> =>
+  const inside = (side: ServerSide): Promise<Contender> =>
     side === 'ours'
       ? stage.once('inside IoT Edge', async () => startInside(stage, await stage.directory('edge')))
       : stage.contender(side);
   const peak = (work: (contender: Contender) => Promise<unknown>): Work['measure'] => {
-    const measure = (side: Side) => async () => {
+    const measure = (side: ServerSide) => async () => {
       const contender = await inside(side);
       return peakMb(contender.program, () => work(contender));
     };

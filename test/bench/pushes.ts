@@ -1,6 +1,6 @@
 import { pushLoad, type PushLoad } from './push.ts';
 import type { Stage } from './stage.ts';
-import type { Side, Work } from './work.ts';
+import type { ServerSide, Work } from './work.ts';
 
 const MiB = 1024 * 1024;
 
@@ -19,7 +19,7 @@ export function pushes(stage: Stage): Work[] {
   ];
   return works.map(({ name, goal, load }) => {
     const inBytes = load.sizeBytes > MiB;
-    const measure = (side: Side) => async () =>
+    const measure = (side: ServerSide) => async () =>
       (await pushLoad(await stage.contender(side), load)) / (inBytes ? 1e6 : load.sizeBytes);
     return {
       name,

@@ -1,6 +1,6 @@
 import { blobPath, benchRepository, pushContent, pushSmallImage, writeContent } from './contenders.ts';
 import type { Stage } from './stage.ts';
-import type { Side, Work } from './work.ts';
+import type { ServerSide, Work } from './work.ts';
 import { load, type Throughput } from './wrk.ts';
 
 const MiB = 1024 * 1024;
@@ -8,7 +8,7 @@ const manifestPath = `/v2/${benchRepository}/manifests/latest`;
 
 /** Blobs of three sizes, manifests, and small images whole. */
 export function reads(stage: Stage): Work[] {
-  const paths = (side: Side, kind: 'manifest' | 'image'): Promise<string[]> =>
+  const paths = (side: ServerSide, kind: 'manifest' | 'image'): Promise<string[]> =>
     stage
       .once(`image ${side}`, async () => {
         const { bytes } = await pushSmallImage(await stage.contender(side));
@@ -20,7 +20,7 @@ export function reads(stage: Stage): Work[] {
           : [manifestPath, ...[config, ...layers].map(({ digest }) => blobPath(digest))],
       );
   const image = (kind: 'manifest' | 'image', connections: number, method: 'GET' | 'HEAD' = 'GET'): Work['measure'] => {
-    const measure = (side: Side) => async () =>
+    const measure = (side: ServerSide) => async () =>
       (await ask(stage, side, await paths(side, kind), connections, { method })).requestsPerSecond;
     return { ours: measure('ours'), 'docker-registry': measure('docker-registry') };
   };
@@ -87,7 +87,7 @@ function blobReads(
   figure: (throughput: Throughput) => number,
   protocol: 'http' | 'https' = 'http',
 ): Work['measure'] {
-  const measure = (side: Side) => async () => {
+  const measure = (side: ServerSide) => async () => {
     const digest = await blobAt(stage, side, length, protocol);
     return figure(await ask(stage, side, [blobPath(digest)], connections, { protocol }));
   };
@@ -95,7 +95,7 @@ function blobReads(
 }
 
 /** The same blob at every side. */
-function blobAt(stage: Stage, side: Side, length: number, protocol: 'http' | 'https'): Promise<string> {
+function blobAt(stage: Stage, side: ServerSide, length: number, protocol: 'http' | 'https'): Promise<string> {
   return stage.once(`blob ${length} ${side} ${protocol}`, async () => {
     const bytes = await stage.bytes(length);
     const contender = await stage.contender(side, protocol);
@@ -106,7 +106,7 @@ function blobAt(stage: Stage, side: Side, length: number, protocol: 'http' | 'ht
 
 async function ask(
   stage: Stage,
-  side: Side,
+  side: ServerSide,
   paths: readonly string[],
   connections: number,
   options: { method?: 'GET' | 'HEAD'; protocol?: 'http' | 'https' } = {},

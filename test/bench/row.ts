@@ -26,17 +26,20 @@ export async function row(work: Work, rounds: number): Promise<string> {
       ? median(ours.map((value, index) => value / (theirs[index] ?? NaN)))
       : undefined;
   };
-  const [toPeer, toNginx] = [ratioTo('docker-registry'), ratioTo('nginx')];
-  const ratio = [toPeer && times(toPeer), toNginx && `nginx ${times(toNginx)}`].filter(Boolean).join('; ');
-  return `| ${[work.name, ...cells, ratio, ...verdict(work, median(ours), toPeer, toNginx)].join(' | ')} |`;
+  const [toPeer, toNginx, toSkopeo] = [ratioTo('docker-registry'), ratioTo('nginx'), ratioTo('skopeo')];
+  const ratio = [toPeer && times(toPeer), toNginx && `nginx ${times(toNginx)}`, toSkopeo && `skopeo ${times(toSkopeo)}`]
+    .filter(Boolean)
+    .join('; ');
+  return `| ${[work.name, ...cells, ratio, ...verdict(work, median(ours), toPeer, toNginx, toSkopeo)].join(' | ')} |`;
 }
 
 /** The goal in words, and whether it was reached. */
-function verdict({ goal, unit }: Work, ours: number, toPeer = NaN, toNginx = NaN): [string, string] {
+function verdict({ goal, unit }: Work, ours: number, toPeer = NaN, toNginx = NaN, toSkopeo = NaN): [string, string] {
   const parts: [string, boolean][] = [];
-  const { timesDockerRegistry, timesNginx, atMost, finishes } = goal;
+  const { timesDockerRegistry, timesNginx, timesSkopeo, atMost, finishes } = goal;
   if (timesDockerRegistry !== undefined) parts.push([`≥ ${timesDockerRegistry}×`, toPeer >= timesDockerRegistry]);
   if (timesNginx !== undefined) parts.push([`nginx ≥ ${timesNginx}×`, toNginx >= timesNginx]);
+  if (timesSkopeo !== undefined) parts.push([`skopeo ≥ ${timesSkopeo}×`, toSkopeo >= timesSkopeo]);
   if (atMost !== undefined) parts.push([`≤ ${atMost} ${unit}`, ours <= atMost]);
   if (finishes) parts.push(['finishes', ours > 0]);
   return [parts.map(([text]) => text).join('; '), parts.every(([, met]) => met) ? 'yes' : 'no'];

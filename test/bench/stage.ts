@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createEdgeCertificates } from '../helpers/edge-certificates.ts';
 import { temporaryDirectory } from '../helpers/temporary-directory.ts';
 import { startDockerRegistry, startNginx, startOurs, type Contender } from './contenders.ts';
-import type { Side } from './work.ts';
+import type { ServerSide } from './work.ts';
 
 /** Where the rows find their servers and directories; what is started is started once, when the first row asks. */
 export interface Stage {
@@ -14,7 +14,7 @@ export interface Stage {
   /** A new directory, removed in the end. */
   directory(name: string): Promise<string>;
   /** One of the three with plain HTTP, or with TLS under one certificate (ECDSA P-256). */
-  contender(side: Side, protocol?: 'http' | 'https'): Promise<Contender>;
+  contender(side: ServerSide, protocol?: 'http' | 'https'): Promise<Contender>;
   /** The result of the first `make` under this name. */
   once<T>(name: string, make: () => Promise<T>): Promise<T>;
   /** Bytes that are the same for every side. */

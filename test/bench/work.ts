@@ -1,11 +1,14 @@
 /** Who takes part. */
-export type Side = 'ours' | 'docker-registry' | 'nginx';
-export const sides: readonly Side[] = ['ours', 'docker-registry', 'nginx'];
+export type Side = 'ours' | 'docker-registry' | 'nginx' | 'skopeo';
+export const sides: readonly Side[] = ['ours', 'docker-registry', 'nginx', 'skopeo'];
+
+/** Those that serve. */
+export type ServerSide = Exclude<Side, 'skopeo'>;
 
 /** One row of the table. */
 export interface Work {
   readonly name: string;
-  readonly unit: 'MB/s' | '/s' | 'MB' | 'ms';
+  readonly unit: 'MB/s' | '/s' | 'MB' | 'ms' | '×';
   readonly goal: Goal;
   /** Rounds when fewer are enough for what hardly varies, or takes long; the command line's otherwise. */
   readonly rounds?: number;
@@ -17,6 +20,7 @@ export interface Work {
 export interface Goal {
   readonly timesDockerRegistry?: number;
   readonly timesNginx?: number;
+  readonly timesSkopeo?: number;
   readonly atMost?: number;
   /** Coming to an end is what counts. */
   readonly finishes?: true;

@@ -2,12 +2,12 @@ import { expect } from 'chai';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { CommandResult } from '../helpers/command.ts';
+import { startFaultProxy, type FaultProxy } from '../helpers/fault-proxy.ts';
 import { needs } from '../helpers/needs.ts';
 import type { Program } from '../helpers/program.ts';
 import { digestOfTag, pullImage, type Account } from '../helpers/pull-image.ts';
 import { until } from '../helpers/until.ts';
 import { openClientStand, operator, reader, type ClientStand, type Way } from './client-stand.ts';
-import { openGate, type Gate } from './gate.ts';
 import { writeOciLayout } from './oci-layout.ts';
 
 /** An image as the tests make it: an OCI layout of one platform, in the stand's directory. */
@@ -195,15 +195,15 @@ export function describeClient(kind: ClientKind, more?: (context: () => ClientCo
     });
 
     describe('cut off half-way through a layer', () => {
-      let gate: Gate;
+      let gate: FaultProxy;
       let through: Way;
       let large: LocalImage;
       const remote = `${repository('large')}:1`;
 
       before(async () => {
-        gate = await openGate(way('HTTP').port);
+        gate = await startFaultProxy(`127.0.0.1:${way('HTTP').port}`);
         closing.push(gate);
-        through = { ...way('HTTP'), host: `127.0.0.1:${gate.port}`, port: gate.port };
+        through = { ...way('HTTP'), host: gate.host, port: gate.port };
         large = { folder: 'large', tag: '1' };
         const content = randomBytes(2 * halfBytes);
         const layout = join(stand.directory, large.folder);
@@ -216,7 +216,7 @@ export function describeClient(kind: ClientKind, more?: (context: () => ClientCo
 
       it('pulls the whole after the client was killed', async () => {
         const resumed = await partsAsked();
-        const half = gate.holdAfter(halfBytes);
+        const half = gate.allow(gate.passedBytes + halfBytes);
         const pull = client.startPull(through, remote);
         await half;
         // What passed the gate may not have arrived at its place yet.
@@ -231,7 +231,7 @@ export function describeClient(kind: ClientKind, more?: (context: () => ClientCo
       if (kind.resumes === 'within a pull') {
         it('goes on by itself after the connection broke', async () => {
           const resumed = await partsAsked();
-          const half = gate.holdAfter(halfBytes);
+          const half = gate.allow(gate.passedBytes + halfBytes);
           const pull = client.pull(through, remote);
           await half;
           gate.cut();

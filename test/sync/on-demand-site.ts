@@ -6,7 +6,7 @@ import { parseSettings } from '../../modules/registry/src/settings/parse-setting
 import { createBlobTransfers } from '../../modules/registry/src/sync/blob-transfers.ts';
 import type { Link } from '../../modules/registry/src/sync/link.ts';
 import { createOnDemand, type OnDemand } from '../../modules/registry/src/sync/on-demand.ts';
-import { startGateProxy, type GateProxy } from '../helpers/gate-proxy.ts';
+import { startFaultProxy, type FaultProxy } from '../helpers/fault-proxy.ts';
 import { ManualClock } from '../helpers/manual-clock.ts';
 import { RecordingLog } from '../helpers/recording-log.ts';
 import { admin, authorization, startRegistry, type RegistryServer } from '../http/registry-server.ts';
@@ -14,7 +14,7 @@ import { admin, authorization, startRegistry, type RegistryServer } from '../htt
 /** A registry that fetches on demand through a gate from the one above it. */
 export interface OnDemandSite {
   readonly registry: RegistryServer;
-  readonly gate: GateProxy;
+  readonly gate: FaultProxy;
   readonly link: Link;
   readonly onDemand: OnDemand;
   /** Of fetching: back-offs and limits. */
@@ -40,7 +40,7 @@ export async function openSite(
 ): Promise<OnDemandSite> {
   const { settings = settingsWith(), reserveBytes, carries } = options;
   const [clock, log] = [new ManualClock(), new RecordingLog()];
-  const gate = await startGateProxy(above.host);
+  const gate = await startFaultProxy(above.host);
   const parent = connectParent({
     endpoint: gate.host,
     protocol: 'http',

@@ -44,14 +44,14 @@ describe('fetching on demand', () => {
   describe('of a blob', () => {
     it('gives the client each byte when it comes, and stores the blob', async () => {
       const { bytes, path } = await blobAbove(4 * mebibyte);
-      site.gate.allow(mebibyte);
+      void site.gate.allow(mebibyte);
       const answer = await download(site.registry, path);
       await answer.has(mebibyte);
       expect(answer.receivedBytes).to.equal(mebibyte);
       expect(await isHere(bytes)).to.equal(false);
-      site.gate.allow(2 * mebibyte + 17);
+      void site.gate.allow(2 * mebibyte + 17);
       await answer.has(2 * mebibyte + 17);
-      site.gate.allow(Infinity);
+      void site.gate.allow(Infinity);
       expect((await answer.whole).equals(bytes)).to.equal(true);
       expect(await isHere(bytes)).to.equal(true);
       await download(site.registry, path).then(({ whole }) => whole);
@@ -60,38 +60,38 @@ describe('fetching on demand', () => {
 
     it('gives a first byte that is alone', async () => {
       const { bytes, path } = await blobAbove(200_000);
-      site.gate.allow(1);
+      void site.gate.allow(1);
       const answer = await download(site.registry, path);
       await answer.has(1);
-      site.gate.allow(Infinity);
+      void site.gate.allow(Infinity);
       expect((await answer.whole).equals(bytes)).to.equal(true);
     });
 
     it('asks the parent once, for a hundred clients', async () => {
       const { bytes, path } = await blobAbove(2 * mebibyte);
-      site.gate.allow(mebibyte);
+      void site.gate.allow(mebibyte);
       const answers = await Promise.all(Array.from({ length: 100 }, () => download(site.registry, path)));
       await Promise.all(answers.map((answer) => answer.has(mebibyte)));
-      site.gate.allow(Infinity);
+      void site.gate.allow(Infinity);
       for (const { whole } of answers) expect((await whole).equals(bytes)).to.equal(true);
       expect([site.gate.asked('GET'), site.gate.asked('HEAD')]).to.deep.equal([1, 1]);
     });
 
     it('goes on to its end when the client leaves', async () => {
       const { bytes, path } = await blobAbove(2 * mebibyte);
-      site.gate.allow(mebibyte);
+      void site.gate.allow(mebibyte);
       const answer = await download(site.registry, path);
       await answer.has(mebibyte);
       answer.whole.catch(() => undefined);
       answer.leave();
-      site.gate.allow(Infinity);
+      void site.gate.allow(Infinity);
       await until('the blob is here', () => isHere(bytes));
     });
 
     for (const sizeBytes of [200, 3 * mebibyte]) {
       it(`cuts the client before the end and stores nothing, when the content of ${sizeBytes} bytes is wrong`, async () => {
         const { bytes, path } = await blobAbove(sizeBytes);
-        site.gate.bend = (chunk) => Buffer.alloc(chunk.length, 'x');
+        void site.gate.fail(/blobs/, { kind: 'flip', atByte: 100 });
         const asked = download(site.registry, path).then(({ status, whole }) => whole.then((body) => [status, body]));
         const outcome = asked.then(
           ([status]) => status,
@@ -108,7 +108,7 @@ describe('fetching on demand', () => {
 
     it('goes on at the byte where the parent was cut, while the client waits', async () => {
       const { bytes, path } = await blobAbove(3 * mebibyte);
-      site.gate.cutAfter(mebibyte);
+      void site.gate.fail(/^GET .*blobs/, { kind: 'cut', afterBytes: mebibyte }, 1);
       const answer = await download(site.registry, path);
       await answer.has(1);
       await site.clock.sleeping();
@@ -124,14 +124,14 @@ describe('fetching on demand', () => {
       const head = await site.registry.ask('HEAD', path);
       expect([head.status, head.headers['content-length']]).to.deep.equal([200, String(bytes.length)]);
       expect(site.gate.asked('GET')).to.equal(0);
-      site.gate.allow(mebibyte);
+      void site.gate.allow(mebibyte);
       const answer = await download(site.registry, path);
       await answer.has(mebibyte);
       const part = await download(site.registry, path, { Range: 'bytes=1000-100999' });
       expect(part.status).to.equal(206);
       expect((await part.whole).equals(bytes.subarray(1000, 101_000))).to.equal(true);
       const end = download(site.registry, path, { Range: `bytes=${2 * mebibyte}-` });
-      site.gate.allow(Infinity);
+      void site.gate.allow(Infinity);
       expect((await (await end).whole).equals(bytes.subarray(2 * mebibyte))).to.equal(true);
       await answer.whole;
     });
@@ -148,7 +148,7 @@ describe('fetching on demand', () => {
     it('is cut, when there is no room and the content is wrong', async () => {
       const { path } = await blobAbove(mebibyte);
       const full = await open(cloud, { reserveBytes: Number.MAX_SAFE_INTEGER });
-      full.gate.bend = (chunk) => Buffer.alloc(chunk.length, 'x');
+      void full.gate.fail(/blobs/, { kind: 'flip', atByte: 100 });
       const answer = await download(full.registry, path);
       expect(await answer.whole.catch(() => 'cut')).to.equal('cut');
     });
@@ -171,13 +171,13 @@ describe('fetching on demand', () => {
     it('by tag gives it at once, and brings the image with its tag', async () => {
       const image = sampleImage([randomBytes(mebibyte)]);
       await pushImage(cloud.store.local, hello, image, tag('1'));
-      site.gate.allow(0);
+      void site.gate.allow(0);
       const first = await site.registry.ask('GET', '/v2/plant/hello/manifests/1');
       expect([first.status, first.headers['docker-content-digest']]).to.deep.equal([200, image.manifest.digest]);
       const byDigest = await site.registry.ask('GET', `/v2/plant/hello/manifests/${image.manifest.digest}`);
       expect(byDigest.body.equals(image.manifest.bytes)).to.equal(true);
       expect(await site.registry.store.resolveTag(hello, tag('1'))).to.equal(undefined);
-      site.gate.allow(Infinity);
+      void site.gate.allow(Infinity);
       await until(
         'the tag is here',
         async () => (await site.registry.store.describeTag(hello, tag('1'))) !== undefined,
@@ -279,7 +279,7 @@ describe('fetching on demand', () => {
     });
 
     it('answers 503 after 20 s, when it says nothing', async () => {
-      site.gate.isSilent = true;
+      void site.gate.fail(/./, { kind: 'silent', afterBytes: 0 });
       const answer = site.registry.ask('GET', '/v2/plant/hello/manifests/1');
       await site.clock.sleeping();
       await site.clock.advance(20_000);
@@ -324,11 +324,11 @@ describe('fetching on demand', () => {
   it('goes through every layer, byte by byte', async () => {
     const lower = await open(site.registry);
     const { bytes, path } = await blobAbove(3 * mebibyte);
-    site.gate.allow(mebibyte);
+    void site.gate.allow(mebibyte);
     const answer = await download(lower.registry, path);
     await answer.has(mebibyte);
     expect(await isHere(bytes)).to.equal(false);
-    site.gate.allow(Infinity);
+    void site.gate.allow(Infinity);
     expect((await answer.whole).equals(bytes)).to.equal(true);
     const index = sampleIndex([[{ os: 'linux', architecture: 'amd64' }, sampleImage(['deep'])]]);
     await pushImage(cloud.store.local, hello, index, tag('1'));

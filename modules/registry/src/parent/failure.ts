@@ -30,7 +30,8 @@ export function connectionFailure(cause: unknown, host: string): ParentError {
   if (cause instanceof ParentError) return cause;
   const code = codeOf(cause);
   const reason = cause instanceof Error ? cause.message : String(cause);
-  if (code.startsWith('HPE_'))
+  // Named so by undici's parser, mostly without a code.
+  if (cause instanceof Error && cause.name === 'HTTPParserError')
     return new ParentError('broken', `${host} does not answer in HTTP: ${reason}`, { cause });
   return new ParentError('unreachable', reasonText(code, host, reason), { cause });
 }
@@ -100,6 +101,8 @@ function failureFor(status: number, code: string | undefined, foreign: boolean):
 
 function statusText(status: number): string {
   if (status === 502 || status === 504) return 'the proxy before the parent gets no answer from it';
+  if (status === 429) return 'the parent asks to slow down';
+  if (status === 503) return 'the parent, or a proxy before it, is not available for the moment';
   if (status === 413) return 'the parent, or a proxy before it, does not take content of this size';
   if (status === 507) return 'the parent has no space left';
   return '';

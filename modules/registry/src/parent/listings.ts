@@ -114,9 +114,10 @@ function parseEntry(item: unknown): TagEntry | undefined {
   return tag && { tag, ...(digest && { digest }) };
 }
 
-/** An absent or null list is an empty one: distribution answers `"tags": null`. */
+/** A null list is an empty one: distribution answers `"tags": null`. Without the field it is no such listing. */
 function arrayIn({ body, url }: Answer, field: string): unknown[] {
-  const list = parseObject(body, url.host)[field] ?? [];
+  const told = parseObject(body, url.host)[field];
+  const list = told === null ? [] : told;
   if (!Array.isArray(list)) throw new ParentError('broken', `${url.host}${url.pathname}: ${field} is not a list`);
   return list;
 }

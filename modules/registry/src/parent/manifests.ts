@@ -101,7 +101,7 @@ export function createManifests(options: { readonly sender: Sender; readonly pat
     async put(repository, { digest, mediaType, bytes }, reference, { signal } = {}) {
       const actual = digestOf(bytes, algorithmOf(digest));
       if (actual !== digest) throw new RegistryError('DIGEST_INVALID', { detail: { announced: digest, actual } });
-      const { url, headers } = await sender.ask({
+      const { url, status, headers } = await sender.ask({
         method: 'PUT',
         to: pathOf(repository, reference),
         access: pushAccess(repository),
@@ -114,6 +114,10 @@ export function createManifests(options: { readonly sender: Sender; readonly pat
       const kept = digestIn(headers['docker-content-digest']);
       if (kept && kept !== digestOf(bytes, algorithmOf(kept))) {
         throw new ParentError('broken', `${url.host} kept ${repository}@${digest} as something else: ${kept}`);
+      }
+      // A proxy that answers everything with a page of its own keeps nothing (distribution-spec 1.1, end-7: 201).
+      if (!kept && status !== 201) {
+        throw new ParentError('broken', `${url.host} does not say that it kept ${repository}@${digest}: ${status}`);
       }
       return { tookSubject: headers['oci-subject'] !== undefined };
     },

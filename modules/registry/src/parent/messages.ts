@@ -30,7 +30,7 @@ export function createMessages(options: {
         to: pathFor(self, after, waitSeconds),
         access: messagesAccess(self.registryName),
         understands: [200, 404, 405, 409],
-        answerTimeoutMs: waitSeconds * 1000 + answerMs,
+        ...(waitSeconds > 0 && { answerTimeoutMs: waitSeconds * 1000 + answerMs }),
         // Whoever waits goes on from where it was by itself.
         once: waitSeconds > 0,
         signal,
