@@ -5,7 +5,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { digestOf } from '../../modules/registry/src/oci/digest.ts';
 import { ask } from '../helpers/ask.ts';
-import { startCloud, type Cloud } from '../helpers/cloud.ts';
+import type { Cloud } from '../helpers/cloud.ts';
 import { sampleImage } from '../helpers/images.ts';
 import { startLayer, type Layer } from '../helpers/layer.ts';
 import { pullImage } from '../helpers/pull-image.ts';
@@ -13,6 +13,7 @@ import { until } from '../helpers/until.ts';
 import { cloudAccount, layerSettings, operator } from './layer-settings.ts';
 import { knows, push } from './push.ts';
 import { openStage, type Stage } from './stage.ts';
+import { openCloud } from './open-cloud.ts';
 
 const mebibyte = 1024 * 1024;
 
@@ -27,14 +28,7 @@ describe('a module that is killed', function () {
 
   before(async () => {
     stage = await openStage();
-    cloud = await stage.open(
-      startCloud({
-        kind: 'connected-registry',
-        directory: join(stage.directory, 'cloud'),
-        account: cloudAccount,
-        registryBelow: 'mortal',
-      }),
-    );
+    cloud = await openCloud(stage, 'mortal');
     layer = await stage.open(
       startLayer({
         name: 'mortal',

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { digestOf } from '../../modules/registry/src/oci/digest.ts';
 import { blobPath } from '../../modules/registry/src/store/layout.ts';
 import { ask } from '../helpers/ask.ts';
-import { startCloud } from '../helpers/cloud.ts';
 import { sampleImage } from '../helpers/images.ts';
 import { startLayer, type Layer } from '../helpers/layer.ts';
 import { pullImage } from '../helpers/pull-image.ts';
@@ -12,6 +11,7 @@ import { cloudAccount, layerSettings, operator } from './layer-settings.ts';
 import { arrives, knows, push } from './push.ts';
 import { openStage, type Stage } from './stage.ts';
 import { tells } from './tells.ts';
+import { openCloud } from './open-cloud.ts';
 
 /** One module process on a disk that loses something. The tests follow each other. */
 describe('a module whose disk lost something', function () {
@@ -26,10 +26,7 @@ describe('a module whose disk lost something', function () {
 
   before(async () => {
     stage = await openStage();
-    const directory = join(stage.directory, 'cloud');
-    const cloud = await stage.open(
-      startCloud({ kind: 'connected-registry', directory, account: cloudAccount, registryBelow: 'damaged' }),
-    );
+    const cloud = await openCloud(stage, 'damaged');
     await push(cloud.endpoint, cloudAccount, 'plant/hello', image, '1');
     layer = await stage.open(
       startLayer({

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { ask } from '../helpers/ask.ts';
-import { startCloud, type Cloud } from '../helpers/cloud.ts';
+import type { Cloud } from '../helpers/cloud.ts';
 import { sampleImage, sampleIndex } from '../helpers/images.ts';
 import { startLayer, type Layer } from '../helpers/layer.ts';
 import { pullImage, type Account } from '../helpers/pull-image.ts';
@@ -10,6 +10,7 @@ import { until } from '../helpers/until.ts';
 import { cloudAccount, layerSettings, operator, passwordsOf } from './layer-settings.ts';
 import { arrives, knows, push } from './push.ts';
 import { openStage, type Stage } from './stage.ts';
+import { openCloud } from './open-cloud.ts';
 
 const lowerSync: Account = { name: 'lowersync', password: 'lower-sync-password' };
 /** Its one window a year is not now, so all that comes down is what clients ask for. */
@@ -28,10 +29,7 @@ describe('two layers that fetch on demand', function () {
   before(async () => {
     stage = await openStage();
     const { directory } = stage;
-    const account = cloudAccount;
-    cloud = await stage.open(
-      startCloud({ kind: 'connected-registry', directory: join(directory, 'cloud'), account, registryBelow: 'upper' }),
-    );
+    cloud = await openCloud(stage, 'upper');
     const child = { name: 'lowerlayer', mode: 'ReadOnly', repositories: ['plant/*'] };
     const desired = { mode: 'ReadOnly', parent: seldom, onDemand: true, transfer: { bytesPerSecond: 50_000_000 } };
     upper = await stage.open(

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { join } from 'node:path';
 import { ask } from '../helpers/ask.ts';
-import { startCloud, type Cloud } from '../helpers/cloud.ts';
+import type { Cloud } from '../helpers/cloud.ts';
 import type { Properties } from '../helpers/edgehub-rules.ts';
 import { sampleImage } from '../helpers/images.ts';
 import { startLayer, type Layer } from '../helpers/layer.ts';
@@ -11,6 +11,7 @@ import { cloudAccount, layerSettings, operator, passwordsOf } from './layer-sett
 import { arrives, push } from './push.ts';
 import { openStage, type Stage } from './stage.ts';
 import { tells } from './tells.ts';
+import { openCloud } from './open-cloud.ts';
 
 const puller: Account = { name: 'puller', password: 'puller-password' };
 
@@ -31,14 +32,7 @@ describe('a module steered by its twin', function () {
 
   before(async () => {
     stage = await openStage();
-    cloud = await stage.open(
-      startCloud({
-        kind: 'connected-registry',
-        directory: join(stage.directory, 'cloud'),
-        account: cloudAccount,
-        registryBelow: 'steered',
-      }),
-    );
+    cloud = await openCloud(stage, 'steered');
     const settings = await layerSettings();
     good = {
       ...settings,

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ask } from '../helpers/ask.ts';
-import { startCloud, type Cloud } from '../helpers/cloud.ts';
+import type { Cloud } from '../helpers/cloud.ts';
 import { sampleImage, sampleIndex } from '../helpers/images.ts';
 import { startLayer, type Layer, type LayerReport } from '../helpers/layer.ts';
 import { pullImage, type Account } from '../helpers/pull-image.ts';
@@ -11,6 +11,7 @@ import { cloudAccount, layerSettings, operator, passwordsOf } from './layer-sett
 import { arrives, push } from './push.ts';
 import { openStage, type Stage } from './stage.ts';
 import { tells } from './tells.ts';
+import { openCloud } from './open-cloud.ts';
 
 const lowerSync: Account = { name: 'lowersync', password: 'lower-sync-password' };
 const platforms = [
@@ -48,14 +49,7 @@ describe('two layers below a cloud', function () {
   before(async () => {
     stage = await openStage();
     const { directory } = stage;
-    cloud = await stage.open(
-      startCloud({
-        kind: 'connected-registry',
-        directory: join(directory, 'cloud'),
-        account: cloudAccount,
-        registryBelow: 'upperlayer',
-      }),
-    );
+    cloud = await openCloud(stage, 'upperlayer');
     cloudUrl = `http://${cloud.endpoint}`;
     upper = await stage.open(
       startLayer({

@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readIfThere } from './status/read-if-there.ts';
 
 /** PEM: a certificate with its issuers, and its key. */
 export interface CertificatePair {
@@ -18,13 +18,4 @@ export async function readServerCertificate(folder: string): Promise<Certificate
 /** `ca.crt` of the certificate folder: roots trusted at the parent, beside the system's and the IoT Edge trust bundle. */
 export async function readParentRoots(folder: string): Promise<string | undefined> {
   return await readIfThere(join(folder, 'ca.crt'));
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
 }

@@ -1,3 +1,4 @@
+import PQueue from 'p-queue';
 import { decideActivation } from './settings/activation.ts';
 import { parseSettings } from './settings/parse-settings.ts';
 import type { ConnectionString } from './settings/environment.ts';
@@ -77,20 +78,15 @@ export async function createSteering(options: SteeringOptions): Promise<Steering
   let course = await resume();
   onCourse(course);
   /** One document at a time, in the order they came. */
-  let turn: Promise<unknown> = Promise.resolve();
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const done = turn.then(work);
-    turn = done.catch(() => undefined);
-    return done;
-  };
+  const turns = new PQueue({ concurrency: 1 });
 
   return {
     get course() {
       return course;
     },
 
-    accept: (document) => inTurn(() => take(document)),
-    deactivate: () => inTurn(giveUp),
+    accept: (document) => turns.add(() => take(document)),
+    deactivate: () => turns.add(giveUp),
 
     refuse(problem) {
       log.error(`settings rejected: ${problem.path} ${problem.message}`);

@@ -1,3 +1,4 @@
+import PQueue from 'p-queue';
 import { RegistryError } from '../errors.ts';
 import type { Mode } from '../settings/settings.ts';
 import type { Clock } from '../status/clock.ts';
@@ -50,13 +51,7 @@ export async function openActivationRegister(options: {
   const { records, clock, log } = options;
   let rows = ((await records.get(recordKey)) ?? {}) as Readonly<Record<string, Row>>;
   /** One change at a time: whoever decides sees what was decided before. */
-  let turn: Promise<unknown> = Promise.resolve();
-
-  function change<T>(body: () => Promise<T>): Promise<T> {
-    const changed = turn.then(body);
-    turn = changed.catch(() => undefined);
-    return changed;
-  }
+  const turns = new PQueue({ concurrency: 1 });
 
   /** Written first, then in force: what was answered survives a power cut. */
   async function write(next: Readonly<Record<string, Row>>): Promise<void> {
@@ -68,7 +63,7 @@ export async function openActivationRegister(options: {
     holder: (name) => holderIn(rows[name.toLowerCase()]),
 
     activate: (name, request) =>
-      change(async () => {
+      turns.add(async () => {
         const key = name.toLowerCase();
         const now = clock.now();
         const row = rows[key];
@@ -89,7 +84,7 @@ export async function openActivationRegister(options: {
       }),
 
     release: (name, instanceId) =>
-      change(async () => {
+      turns.add(async () => {
         const key = name.toLowerCase();
         const holder = holderIn(rows[key]);
         if (!holder) return;
@@ -101,7 +96,7 @@ export async function openActivationRegister(options: {
       }),
 
     keepOnly: (names) =>
-      change(async () => {
+      turns.add(async () => {
         const kept = new Set(names.map((name) => name.toLowerCase()));
         const gone = Object.keys(rows).filter((key) => !kept.has(key));
         if (gone.length === 0) return;

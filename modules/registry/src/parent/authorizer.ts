@@ -1,5 +1,6 @@
 import type { Credentials } from '../settings/settings.ts';
 import type { Clock } from '../status/clock.ts';
+import { unlessAborted } from '../status/unless-aborted.ts';
 import type { Access } from './access.ts';
 import { parseChallenges, type Challenge } from './challenge.ts';
 import type { Connection } from './connection.ts';
@@ -61,7 +62,10 @@ export function createAuthorizer(options: {
     async authorization(access, signal) {
       if (scheme.kind === 'none') return undefined;
       if (scheme.kind === 'basic') return scheme.header;
-      const token = await unlessAborted(tokens.get(scopeOf(access)), signal);
+      signal?.throwIfAborted();
+      const fetched = tokens.get(scopeOf(access));
+      // Many wait for one token; each may stop waiting on its own.
+      const token = await (signal ? unlessAborted(fetched, signal) : fetched);
       return `Bearer ${token}`;
     },
     learn(access, header, used) {
@@ -109,22 +113,4 @@ function permissionsIn(scope: string): string[] {
 
 function sameService(one: TokenService, other: TokenService): boolean {
   return one.realm.href === other.realm.href && one.service === other.service;
-}
-
-/** Many wait for one token; each may stop waiting on its own. */
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return promise;
-  signal.throwIfAborted();
-  let abort = (): void => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => {
-      reject(signal.reason as Error);
-    };
-    signal.addEventListener('abort', abort, { once: true });
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
 }

@@ -23,15 +23,17 @@ export function createCheck<Document>(schema: Schema): (document: unknown) => Ch
   const validate = ajv.compile<Document>(schema);
   return (document) => {
     if (validate(document)) return { ok: true, document };
-    // A value of the wrong kind is said once, not again for each choice it is not.
-    const errors = (validate.errors ?? []).filter(
-      ({ keyword, data }) => keyword !== 'enum' || typeof data === 'string',
-    );
-    return { ok: false, problems: errors.map(problemOf) };
+    return { ok: false, problems: problemsOf(validate.errors) };
   };
 }
 
-export function problemOf(error: ErrorObject): Problem {
+/** What ajv found, with `verbose`, in our words. A value of the wrong kind is said once, not again for each choice it is not. */
+export function problemsOf(errors: readonly ErrorObject[] | null | undefined): Problem[] {
+  const telling = (errors ?? []).filter(({ keyword, data }) => keyword !== 'enum' || typeof data === 'string');
+  return telling.map(problemOf);
+}
+
+function problemOf(error: ErrorObject): Problem {
   const { instancePath, keyword, data } = error;
   const params = error.params as Record<string, unknown>;
   switch (keyword) {

@@ -18,6 +18,7 @@ export type ImageReader = Pick<
   | 'findManifest'
   | 'hasRepository'
   | 'statBlob'
+  | 'holdsBlob'
   | 'openBlob'
   | 'readBlob'
 >;
@@ -85,6 +86,8 @@ export function createImageReader({ directory, tables, log, onDamage, renewLink 
       const size = sizeOf(repository, digest);
       return size === undefined ? undefined : { size };
     },
+
+    holdsBlob: (digest) => answer(() => tables.blob.getSync(digest) !== undefined),
 
     async openBlob(repository, digest) {
       const content = await findContent(repository, digest);

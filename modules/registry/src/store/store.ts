@@ -37,6 +37,8 @@ export interface Store extends ImageSource, Descriptions {
   listRepositories(options?: PageStart): AsyncIterable<RepositoryName>;
   listTags(repository: RepositoryName, options?: PageStart): AsyncIterable<Required<TagEntry>>;
   hasRepository(repository: RepositoryName): Promise<boolean>;
+  /** In whatever repository: `mountBlob` makes it visible in another one. */
+  holdsBlob(digest: Digest): Promise<boolean>;
   statBlob(repository: RepositoryName, digest: Digest): Promise<{ readonly size: number } | undefined>;
   /** For serving: random access without a stream's overhead. The caller closes it. */
   openBlob(repository: RepositoryName, digest: Digest): Promise<OpenBlob | undefined>;

@@ -6,10 +6,10 @@ import type { TransferSettings } from '../settings/settings.ts';
 import { rateAt } from '../settings/transfer-rate.ts';
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
+import { unlessAborted } from '../status/unless-aborted.ts';
 import { createArrival, type Arrival, type ArrivalRecorder } from './arrival.ts';
 import { createRateLimit, type RateLimit } from './rate-limit.ts';
 import { transferBlob, type BlobTransfer, type TransferOutcome } from './transfer-blob.ts';
-import { unlessAborted } from './unless-aborted.ts';
 
 /** All blobs on their way, whichever job asked: one limit, one rate, one transfer for each digest and target. */
 export interface BlobTransfers {

@@ -11,9 +11,9 @@ export type Step =
   | { readonly kind: 'wait'; readonly until: Date };
 
 /**
- * What the engine does at `now`. A pass that never succeeded, was cut by its window or was missed, and one that
- * has to bring lost content again, is due as soon as a window is open; an operator's resync does not wait for a window and is not cut by one; nothing is tried before
- * `retryAt`.
+ * What the engine does at `now`. A pass that never succeeded, was cut by its window or was missed, and one that has to
+ * bring lost content again, is due as soon as a window is open; an operator's resync does not wait for a window and is
+ * not cut by one; nothing is tried before `retryAt`.
  */
 export function nextStep(options: {
   readonly now: Date;

@@ -15,7 +15,6 @@ export type PassStore = Pick<
   | keyof ImageSource
   | 'replica'
   | 'outbox'
-  | 'journal'
   | 'describeRepositories'
   | 'describeRepository'
   | 'describeTags'

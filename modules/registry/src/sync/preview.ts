@@ -123,7 +123,6 @@ function readingOf(store: Store): Omit<Pass['store'], 'replica'> {
     describeTag: (repository, tag) => store.describeTag(repository, tag),
     describeManifest: (repository, digest) => store.describeManifest(repository, digest),
     outbox: store.outbox,
-    journal: store.journal,
   };
 }
 
@@ -131,7 +130,7 @@ function readingOf(store: Store): Omit<Pass['store'], 'replica'> {
 function createCounts(store: Store) {
   const rows = new Map<RepositoryName, { -readonly [K in keyof PreviewRow]: PreviewRow[K] } & { tags: string[] }>();
   const manifests = new Set<string>();
-  const blobs = new Map<Digest, Promise<boolean>>();
+  const blobs = new Set<Digest>();
   const tags = { copy: 0, move: 0, remove: 0 };
   const totals = { repositoriesRemoved: 0, manifests: 0, blobs: 0, bytes: 0 };
   let removed = 0;
@@ -152,14 +151,6 @@ function createCounts(store: Store) {
   function countBytes(repository: RepositoryName, sizeBytes: number): void {
     rowOf(repository).bytes += sizeBytes;
     totals.bytes += sizeBytes;
-  }
-
-  /** In any repository: a blob that is here is linked, not fetched. */
-  async function isHere(digest: Digest): Promise<boolean> {
-    for await (const name of store.listRepositories()) {
-      if (await store.replica.hasBlob(name, digest)) return true;
-    }
-    return false;
   }
 
   const notWritten = (): Promise<never> => Promise.reject(new Error('a dry run writes nothing'));
@@ -189,9 +180,9 @@ function createCounts(store: Store) {
     rate: { charge: () => undefined },
     async carry({ repository, blob: { digest, size } }) {
       if (blobs.has(digest)) return 'present';
-      const here = store.replica.hasBlob(repository, digest).then((linked) => linked || isHere(digest));
-      blobs.set(digest, here);
-      if (await here) return 'present';
+      blobs.add(digest);
+      // In any repository: a blob that is here is linked, not fetched.
+      if (await store.holdsBlob(digest)) return 'present';
       totals.blobs += 1;
       countBytes(repository, size);
       return 'sent';

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
+import PQueue from 'p-queue';
 import type { Problem } from '../settings/settings.ts';
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
+import { readIfThere } from '../status/read-if-there.ts';
 import { createListeners } from './listeners.ts';
 import { applyMergePatch, isJsonObject } from './merge-patch.ts';
 import { createMethods } from './methods.ts';
@@ -49,7 +51,7 @@ export function createFileTwin(options: FileTwinOptions): FileTwin {
   const problems = createListeners<Problem>(log);
   const stop = new AbortController();
   let running: Promise<void> | undefined;
-  let writing: Promise<void> = Promise.resolve();
+  const writes = new PQueue({ concurrency: 1 });
   let reported: Promise<JsonObject> | undefined;
   let version = 0;
   let seen: Sight | undefined;
@@ -64,16 +66,12 @@ export function createFileTwin(options: FileTwinOptions): FileTwin {
     start: () => void (running ??= run()),
     send: () => Promise.resolve(),
 
-    report(patch) {
-      const written = writing.then(() => write(patch));
-      writing = written.catch(() => undefined);
-      return written;
-    },
+    report: (patch) => writes.add(() => write(patch)),
 
     async close() {
       stop.abort();
       await running;
-      await writing;
+      await writes.onIdle();
     },
   };
 
@@ -148,14 +146,5 @@ export function createFileTwin(options: FileTwinOptions): FileTwin {
       throw error;
     }
     reported = Promise.resolve(merged);
-  }
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
   }
 }
