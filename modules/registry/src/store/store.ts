@@ -112,11 +112,6 @@ export interface Uploads {
 export interface UploadSession extends BlobUpload {
   /** A UUID. */
   readonly id: string;
-  /** `isOurs`: nobody else reads the pieces of `content`, now or later, so that their memory is freed once written. */
-  append(
-    content: AsyncIterable<Uint8Array>,
-    options?: { readonly signal?: AbortSignal; readonly isOurs?: boolean },
-  ): Promise<void>;
 }
 
 export interface Change {

@@ -97,7 +97,7 @@ async function tryOnce(transfer: BlobTransfer, options: TransferBlobOptions, met
       // A source that hangs ends with the pass, too.
       addAbortSignal(signal, content);
       try {
-        await upload.append(paced(content, blob, paceFor(upload, options, signal), meter), { signal });
+        await upload.append(paced(content, blob, paceFor(upload, options, signal), meter), { signal, isOurs: true });
       } finally {
         content.destroy();
         meter.standAt(upload.offset);
@@ -134,7 +134,7 @@ async function* paced(
     if (meter.position + chunk.length > blob.size) throw new RegistryError('DIGEST_INVALID');
     for (let passed = 0; passed < chunk.length;) {
       const granted = await pace(chunk.length - passed);
-      yield chunk.subarray(passed, passed + granted);
+      yield granted === chunk.length ? chunk : chunk.subarray(passed, passed + granted);
       passed += granted;
       meter.standAt(meter.position + granted);
     }
