@@ -12,6 +12,7 @@ import { repository, tag } from '../helpers/names.ts';
 import {
   admin,
   authorization,
+  json,
   reader,
   startRegistry,
   writer,
@@ -45,6 +46,11 @@ describe('pushing', () => {
   };
   const expectNoBlob = async (bytes: Buffer): Promise<void> => {
     expect((await server.ask('HEAD', `/v2/${name}/blobs/${digestOf(bytes)}`)).status).to.equal(404);
+  };
+
+  const tokenOf = async (who: string, scope: string): Promise<string> => {
+    const answer = await server.ask('GET', `/acr/oauth2/token?scope=${encodeURIComponent(scope)}`, { as: who });
+    return String(json(answer)['access_token']);
   };
 
   describe('end-4a, end-6: POST then PUT', () => {
@@ -227,6 +233,21 @@ describe('pushing', () => {
       expectSession(await mount('&from=plant/source'));
       expectSession(await mount('&from=NOT%20A%20NAME'));
       expectSession(await mount(''));
+    });
+
+    for (const from of ['&from=plant/source', '']) {
+      it(`mounts with a token for the target alone, ${from ? 'from a repository' : 'without naming one'}`, async () => {
+        await pushBlob(server.store.local, repository('plant/source'), bytes);
+        await pushImage(server.store.local, repository('plant/source'), sampleImage(['x']));
+        expect((await mount(from, await tokenOf(writer, `repository:${name}:pull,push`))).status).to.equal(201);
+        await expectBlob(bytes);
+      });
+    }
+
+    it('falls back to a session for a blob that its owner may not read, whatever the token', async () => {
+      await pushBlob(server.store.local, repository('secret/source'), bytes);
+      const token = await tokenOf(writer, `repository:${name}:pull,push`);
+      for (const from of ['&from=secret/source', '&from=plant/source', '']) expectSession(await mount(from, token));
     });
 
     it('falls back to a session for a blob that the caller may not read', async () => {
