@@ -150,7 +150,7 @@ export function createApi(options: ApiOptions): RequestListener {
       throw new RegistryError('UNSUPPORTED');
     }
     const { endpoint, raw } = match;
-    const parameters = parseParameters(raw);
+    const parameters = parseParameters(raw, exchange.request.method ?? '');
     const { loginServer } = options;
     if (loginServer !== undefined && !isAddressedTo(loginServer, exchange.origin.host)) {
       throw new RegistryError('HOST_UNKNOWN');
