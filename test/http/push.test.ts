@@ -512,6 +512,15 @@ describe('pushing', () => {
       expect((await server.ask('GET', '/v2/')).status).to.equal(200);
     });
 
+    it('names DENIED too where a push is refused for good, so that podman and buildah do not try it again', async () => {
+      const codes = async (): Promise<unknown[]> =>
+        (json(await server.ask('POST', uploads))['errors'] as { code: string }[]).map(({ code }) => code);
+      server.state = { ...server.state, mode: 'ReadOnly' };
+      expect(await codes()).to.deep.equal(['UNSUPPORTED', 'DENIED']);
+      server.state = { ...server.state, mode: 'ReadWrite', refusal: 'ALREADY_ACTIVATED' };
+      expect(await codes()).to.deep.equal(['ALREADY_ACTIVATED']);
+    });
+
     it('tells of its mode only those who may write', async () => {
       server.state = { ...server.state, mode: 'ReadOnly' };
       expect(await server.ask('POST', uploads, { as: undefined })).to.include({ status: 401 });

@@ -2,14 +2,14 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { Auth } from '../auth/auth.ts';
 import { RegistryError } from '../errors.ts';
 import type { Gateway } from '../gateway/open-gateway.ts';
-import { parseRepositoryName, type RepositoryName } from '../oci/names.ts';
+import { parseRepositoryName } from '../oci/names.ts';
 import type { Mode } from '../settings/settings.ts';
 import { systemClock, type Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
 import type { RequestSample } from '../status/metrics.ts';
 import type { Store } from '../store/store.ts';
 import { answerError } from './answer-error.ts';
-import { authorize } from './authorize.ts';
+import { authorize, type Subject } from './authorize.ts';
 import { createBufferPool } from './buffer-pool.ts';
 import { isWrite, type Endpoint } from './endpoint.ts';
 import { endpoints } from './endpoints.ts';
@@ -163,7 +163,7 @@ export function createApi(options: ApiOptions): RequestListener {
     await authorize(exchange, endpoint.needs, parameters);
     if (writes && mode === 'ReadOnly') throw new RegistryError('UNSUPPORTED');
     refuseLockedRepository(store, endpoint.needs, parameters.name);
-    if (options.onMiss && !(mode === 'ReadWrite' && isPusherLooking(exchange, parameters.name))) {
+    if (options.onMiss && !(mode === 'ReadWrite' && isPusherLooking(exchange, parameters))) {
       exchange.onMiss = options.onMiss;
     }
     if (quotaBytes > 0 && addsContent(exchange, endpoint) && store.contents.usedBytes >= quotaBytes) {
@@ -184,8 +184,8 @@ function addsContent({ request }: Exchange, endpoint: Endpoint): boolean {
 }
 
 /** Who pushes does not send what HEAD finds; so for him only what is here counts. */
-function isPusherLooking({ request, access }: Exchange, name: RepositoryName): boolean {
-  return request.method === 'HEAD' && access?.allows(name, 'content/write') === true;
+function isPusherLooking({ request, access }: Exchange, { name }: Subject): boolean {
+  return request.method === 'HEAD' && name !== undefined && access?.allows(name, 'content/write') === true;
 }
 
 /** 201: stored · 202 to DELETE: gone · 200: locked or unlocked. A 202 to POST or PATCH only serves a session. */
