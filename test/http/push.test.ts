@@ -497,17 +497,19 @@ describe('pushing', () => {
 
     it('answers 405 to every write of a ReadOnly registry, and serves reads', async () => {
       server.state = { ...server.state, mode: 'ReadOnly' };
-      const writes: readonly (readonly [string, string])[] = [
-        ['POST', uploads],
-        ['PATCH', `${uploads}x`],
-        ['PUT', `${uploads}x`],
-        ['DELETE', `${uploads}x`],
-        ['PUT', `/v2/${name}/manifests/v1`],
-        ['DELETE', `/v2/${name}/manifests/v1`],
-        ['DELETE', `/v2/${name}/blobs/${absent}`],
+      const writes: readonly (readonly [string, string, string])[] = [
+        ['POST', uploads, ''],
+        ['PATCH', `${uploads}x`, ''],
+        ['PUT', `${uploads}x`, ''],
+        ['DELETE', `${uploads}x`, ''],
+        ['PUT', `/v2/${name}/manifests/v1`, 'GET, HEAD'],
+        ['DELETE', `/v2/${name}/manifests/v1`, 'GET, HEAD'],
+        ['DELETE', `/v2/${name}/blobs/${absent}`, 'GET, HEAD'],
       ];
-      for (const [method, path] of writes) {
-        expect(await server.ask(method, path), `${method} ${path}`).to.include({ status: 405, code: 'UNSUPPORTED' });
+      for (const [method, path, allow] of writes) {
+        const answer = await server.ask(method, path);
+        expect(answer, `${method} ${path}`).to.include({ status: 405, code: 'UNSUPPORTED' });
+        expect(answer.headers['allow'], `${method} ${path}`).to.equal(allow);
       }
       expect((await server.ask('GET', '/v2/')).status).to.equal(200);
     });

@@ -161,7 +161,10 @@ export function createApi(options: ApiOptions): RequestListener {
       throw new RegistryError(refusal);
     }
     await authorize(exchange, endpoint.needs, parameters);
-    if (writes && mode === 'ReadOnly') throw new RegistryError('UNSUPPORTED');
+    if (writes && mode === 'ReadOnly') {
+      exchange.response.setHeader('Allow', readsOf(endpoint.path).join(', '));
+      throw new RegistryError('UNSUPPORTED');
+    }
     refuseLockedRepository(store, endpoint.needs, parameters.name);
     if (options.onMiss && !(mode === 'ReadWrite' && isPusherLooking(exchange, parameters))) {
       exchange.onMiss = options.onMiss;
@@ -172,6 +175,11 @@ export function createApi(options: ApiOptions): RequestListener {
     await endpoint.handler(exchange, parameters);
     if (writes && isAcknowledged(exchange)) options.onChange?.();
   }
+}
+
+/** What a ReadOnly registry takes at a path; RFC 9110, 15.5.6 asks every 405 for it, were it nothing. */
+function readsOf(path: string): readonly string[] {
+  return endpoints.filter((row) => row.path === path && !isWrite(row.needs)).flatMap((row) => row.methods);
 }
 
 /** Not the token endpoint and not what children are told: these go on without an activation. */
