@@ -40,7 +40,7 @@ describe('the Dockerfiles of module.json', () => {
       const [, entry] = /^ENTRYPOINT (.+)$/m.exec(text) ?? [];
       expect(JSON.parse(entry ?? '')).to.deep.equal([
         ...['node', ...(options ?? '').split(' ')],
-        '/app/dist/modules/registry/src/main.js',
+        '/app/dist/main.js',
       ]);
       expect(text).to.contain(`\nARG VERSION=${image.tag.version}\n`);
     });

@@ -132,9 +132,7 @@ export async function startLayer(options: LayerOptions): Promise<Layer> {
   return layer;
 
   function launch(): Program {
-    const entry = options.built
-      ? ['dist/modules/registry/src/main.js']
-      : ['--import', 'tsx', 'modules/registry/src/main.ts'];
+    const entry = options.built ? ['dist/main.js'] : ['--import', 'tsx', 'modules/registry/src/main.ts'];
     const node = options.hosts?.command(process.execPath, entry) ?? { command: process.execPath, arguments: entry };
     return new Program({ ...node, environment, cwd: root });
   }

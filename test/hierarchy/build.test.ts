@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { cp, symlink } from 'node:fs/promises';
+import { cp, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startEdgeSite } from '../helpers/edge-site.ts';
 import { freePort } from '../helpers/free-port.ts';
@@ -12,7 +12,7 @@ import { openStage, type Stage } from './stage.ts';
 
 const root = new URL('../../', import.meta.url).pathname;
 
-/** What the Dockerfiles copy into an image: package.json, node_modules and what tsc wrote. */
+/** What the Dockerfiles copy into an image: package.json, the build, and of node_modules what loads LevelDB. */
 describe('the build', function () {
   // Longer than `until` waits, so that it is the one to say what did not come.
   this.timeout(45_000);
@@ -22,16 +22,19 @@ describe('the build', function () {
   before(async () => {
     stage = await openStage();
     const { directory } = stage;
-    await run(
-      process.execPath,
-      join(root, 'node_modules/typescript/bin/tsc'),
-      '--project',
-      root,
-      '--outDir',
-      join(directory, 'dist'),
-    );
+    await run(process.execPath, '--import', 'tsx', join(root, 'scripts/build.ts'), join(directory, 'dist'));
     await cp(join(root, 'package.json'), join(directory, 'package.json'));
-    await symlink(join(root, 'node_modules'), join(directory, 'node_modules'));
+    for (const name of ['classic-level', 'node-gyp-build']) {
+      await mkdir(join(directory, 'node_modules', name), { recursive: true });
+    }
+    for (const path of [
+      'classic-level/package.json',
+      'classic-level/binding.js',
+      'classic-level/prebuilds',
+      'node-gyp-build',
+    ]) {
+      await cp(join(root, 'node_modules', path), join(directory, 'node_modules', path), { recursive: true });
+    }
   });
 
   after(() => stage.close());
@@ -42,7 +45,7 @@ describe('the build', function () {
     const port = await freePort();
     const program = new Program({
       command: process.execPath,
-      arguments: ['dist/modules/registry/src/main.js'],
+      arguments: ['dist/main.js'],
       cwd: stage.directory,
       environment: {
         ...site.variables('registry'),
@@ -64,5 +67,16 @@ describe('the build', function () {
     } finally {
       expect(await program.stop(), program.output).to.equal(0);
     }
+  });
+
+  it('tells the licences of what it is made of, and of nothing else', async () => {
+    const licences = await readFile(join(stage.directory, 'dist/LICENSES.txt'), 'utf8');
+    const { dependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
+      readonly dependencies: Readonly<Record<string, string>>;
+    };
+    const has = (name: string): boolean => new RegExp(`^${name} \\d.*, `, 'm').test(licences);
+    expect(Object.keys(dependencies).filter((name) => !has(name))).to.deep.equal(['yaml']); // of the tools
+    expect(['mocha', 'esbuild', '@azure/storage-blob'].filter(has)).to.deep.equal([]);
+    expect(licences).to.contain('Permission is hereby granted').and.contain('Apache License');
   });
 });
