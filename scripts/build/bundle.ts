@@ -30,6 +30,7 @@ export async function bundle(directory: string): Promise<void> {
     sourcesContent: false,
     legalComments: 'none',
     metafile: true,
+    define: { 'process.env.NODE_ENV': '"production"' },
     // For packages that are CommonJS.
     banner: { js: `import{createRequire}from'node:module';const require=createRequire(import.meta.url);` },
     // One of the two it has, else the sources get the one and cron-parser the other.
