@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 /**
  * Writes the registry as few files into `directory`: to find and load its thousand modules one by one takes longer
  * than all else at the start, and 10 MB. What is loaded on demand in the sources is a file of its own. Names of
- * functions are kept, and source maps lie beside for `NODE_OPTIONS=--enable-source-maps`.
+ * functions are kept, and source maps lie beside for debuggers and profilers.
  */
 export async function bundle(directory: string): Promise<void> {
   await rm(resolve(root, directory), { recursive: true, force: true });
