@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import { startEdgeSite } from '../helpers/edge-site.ts';
 import { freePort } from '../helpers/free-port.ts';
 import { sampleImage } from '../helpers/images.ts';
+import { startLayer } from '../helpers/layer.ts';
 import { Program, run } from '../helpers/program.ts';
 import { pullImage } from '../helpers/pull-image.ts';
-import { layerSettings, operator } from './layer-settings.ts';
-import { knows, push } from './push.ts';
+import { cloudAccount, layerSettings, operator } from './layer-settings.ts';
+import { openCloud } from './open-cloud.ts';
+import { arrives, knows, push } from './push.ts';
 import { openStage, type Stage } from './stage.ts';
 
 const root = new URL('../../', import.meta.url).pathname;
@@ -62,11 +64,32 @@ describe('the build', function () {
       const image = sampleImage(['built']);
       await push(`127.0.0.1:${port}`, operator, 'plant/hello', image, '1');
       await pullImage(`http://127.0.0.1:${port}`, operator, 'plant/hello', '1');
+      // By way of express.
+      expect((await fetch(`http://127.0.0.1:${port}/elsewhere`)).status).to.equal(404);
       await site.hub.waitFor((hub) => hub.twin('registry').reported['version'] === '0.1.0');
       expect(site.hub.twin('registry').reported).to.include({ inSync: true, mode: 'ReadWrite' });
     } finally {
       expect(await program.stop(), program.output).to.equal(0);
     }
+  });
+
+  it('brings what its parent has, and carries up what is pushed', async () => {
+    const cloud = await openCloud(stage, 'builtlayer');
+    const above = sampleImage(['from above']);
+    const below = sampleImage(['from below']);
+    await push(cloud.endpoint, cloudAccount, 'plant/above', above, '1');
+    const layer = await stage.open(
+      startLayer({
+        name: 'builtlayer',
+        directory: join(stage.directory, 'layer'),
+        built: join(stage.directory, 'dist'),
+        parent: { endpoint: cloud.endpoint, syncToken: cloudAccount },
+        desired: await layerSettings(),
+      }),
+    );
+    await arrives(layer.url, operator, ['plant/above', '1'], above);
+    await push(layer.endpoint, operator, 'plant/below', below, '1');
+    await arrives(`http://${cloud.endpoint}`, cloudAccount, ['plant/below', '1'], below);
   });
 
   it('tells the licences of what it is made of, and of nothing else', async () => {
