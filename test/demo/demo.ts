@@ -173,7 +173,7 @@ async function startLayers(top: Cloud, hashes: ReadonlyMap<string, string>): Pro
       startLayer({
         name: `plant${name}`,
         directory: join(directory, name),
-        built: true,
+        built: 'dist',
         desired: desiredOf(index, ['plant/hello'], hashes),
         parent: {
           endpoint: index === 0 ? top.endpoint : `127.0.0.1:${String(ports[index - 1])}`,
