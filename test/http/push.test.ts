@@ -475,8 +475,11 @@ describe('pushing', () => {
       }
     });
 
-    it('takes a blob', async () => {
+    it('takes a blob once no manifest of the repository needs it', async () => {
       const path = `/v2/${name}/blobs/${digestOf(image.blobs[1]!)}`;
+      expect(await server.ask('DELETE', path)).to.include({ status: 405, code: 'REGISTRY_DISALLOWED_OPERATION' });
+      expect(await statusOf(path)).to.equal(200);
+      await server.ask('DELETE', manifestPath(image.manifest.digest));
       expect((await server.ask('DELETE', path)).status).to.equal(202);
       expect(await server.ask('GET', path)).to.include({ status: 404, code: 'BLOB_UNKNOWN' });
       expect(await server.ask('DELETE', path)).to.include({ status: 404, code: 'BLOB_UNKNOWN' });
