@@ -1,11 +1,11 @@
 import { expect } from 'chai';
 import { existsSync } from 'node:fs';
-import { readdir, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { digestOf } from '../../modules/registry/src/oci/digest.ts';
 import type { BlobUpload } from '../../modules/registry/src/oci/registry.ts';
-import { smallBlobBytes } from '../../modules/registry/src/store/layout.ts';
+import { blobPath, smallBlobBytes } from '../../modules/registry/src/store/layout.ts';
 import { pushBlob } from '../helpers/images.ts';
 import { repository } from '../helpers/names.ts';
 import { filesIn } from './garbage.ts';
@@ -255,6 +255,47 @@ describe('beginBlob()', () => {
       await second.commit(digest);
       expect(await store.statBlob(other, digest)).to.deep.equal({ size: bytes.length });
       expect(existsSync(join(directory, 'uploads', `sha256-${digest.slice(7)}`))).to.equal(false);
+    }),
+  );
+
+  /** A power cut may leave the name of a file and its length without its content; such a file has no row yet. */
+  for (const [who, isResumed] of [
+    ['a download', false],
+    ['an upload that goes on after a restart', true],
+  ] as const) {
+    it(
+      `takes a file without a row, of the right length but another content, for nothing: ${who}`,
+      withStore(async ({ store, directory, reopen }) => {
+        const path = blobPath(directory, digest);
+        await mkdir(dirname(path), { recursive: true });
+        if (isResumed) {
+          const session = await store.uploads.begin(plant);
+          await session.append(contentOf(bytes));
+          await session.release();
+          await writeFile(path, Buffer.alloc(bytes.length));
+          await (await (await reopen()).uploads.find(plant, session.id))!.commit(digest);
+        } else {
+          await writeFile(path, Buffer.alloc(bytes.length));
+          const upload = await store.replica.beginBlob(plant, blob);
+          expect(upload.offset).to.equal(0);
+          await upload.append(contentOf(bytes));
+          await upload.commit(digest);
+        }
+        expect((await readFile(path)).equals(bytes)).to.equal(true);
+      }),
+    );
+  }
+
+  it(
+    'counts a file without a row whose digest is right, as a kill before its row leaves it',
+    withStore(async ({ store, directory }) => {
+      const path = blobPath(directory, digest);
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(path, bytes);
+      const upload = await store.replica.beginBlob(plant, blob);
+      expect(upload.offset).to.equal(bytes.length);
+      await upload.commit(digest);
+      expect(await store.statBlob(plant, digest)).to.deep.equal({ size: bytes.length });
     }),
   );
 
