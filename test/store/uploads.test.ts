@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, symlink, writeFile, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { digestOf } from '../../modules/registry/src/oci/digest.ts';
@@ -22,6 +22,49 @@ const [half, rest] = [bytes.subarray(0, 1_500_000), bytes.subarray(1_500_000)];
 const onLinux = existsSync('/dev/full') ? it : it.skip;
 
 describe('uploads', () => {
+  it(
+    'hands a large part to the disk when it is let go of, and tells at each commit when the disk did not take it',
+    withStore(async ({ store, directory }) => {
+      const parts = Buffer.alloc(10 * 1024 * 1024, 'a layer in two parts ');
+      const session = await store.uploads.begin(plant);
+      const disk = await watchSyncs(directory);
+      try {
+        const failure = Object.assign(new Error('the disk is gone'), { code: 'EIO' });
+        disk.failure = failure;
+        await session.append(contentOf(parts.subarray(0, 5 * 1024 * 1024)));
+        await session.release();
+        expect(disk.syncs).to.equal(1);
+        disk.failure = undefined;
+        const again = await store.uploads.find(plant, session.id);
+        await again!.append(contentOf(parts.subarray(5 * 1024 * 1024)));
+        for (let attempt = 0; attempt < 2; attempt += 1) {
+          expect(await again!.commit(digestOf(parts)).catch((error: unknown) => error)).to.equal(failure);
+        }
+        expect(await store.statBlob(plant, digestOf(parts))).to.equal(undefined);
+        await again!.cancel();
+      } finally {
+        disk.restore();
+      }
+    }),
+  );
+
+  it(
+    'lets go of a small part without the disk',
+    withStore(async ({ store, directory }) => {
+      const session = await store.uploads.begin(plant);
+      const disk = await watchSyncs(directory);
+      try {
+        await session.append(contentOf(bytes));
+        await session.release();
+        expect(disk.syncs).to.equal(0);
+        await (await store.uploads.find(plant, session.id))!.commit(digest);
+        expect(disk.syncs).to.equal(1);
+      } finally {
+        disk.restore();
+      }
+    }),
+  );
+
   it(
     'survive a restart, at the offset they had',
     withStore(async ({ store, reopen }) => {
@@ -373,3 +416,21 @@ describe('beginBlob()', () => {
     }),
   );
 });
+
+/** Counts the syncs of all open files; while there is a `failure`, each ends with it. */
+async function watchSyncs(directory: string): Promise<{ syncs: number; failure?: Error | undefined; restore(): void }> {
+  const file = await open(join(directory, 'any'), 'w');
+  const prototype = Object.getPrototypeOf(file) as FileHandle;
+  await file.close();
+  const datasync = Reflect.get<FileHandle, 'datasync'>(prototype, 'datasync');
+  const disk = {
+    syncs: 0,
+    failure: undefined as Error | undefined,
+    restore: () => void (prototype.datasync = datasync),
+  };
+  prototype.datasync = function (this: FileHandle) {
+    disk.syncs += 1;
+    return disk.failure ? Promise.reject(disk.failure) : datasync.call(this);
+  };
+  return disk;
+}

@@ -16,6 +16,9 @@ import {
   type Progress,
 } from './upload-progress.ts';
 
+/** Parts smaller than this are left to the commit. */
+const partBytes = 4 * 1024 * 1024;
+
 export interface UploadContentOptions extends BlobPlace {
   /** Throws STORAGE_FULL when no more bytes should be taken. */
   readonly ensureRoom: () => Promise<void>;
@@ -108,7 +111,18 @@ export function createUploadContent(options: UploadContentOptions): UploadConten
       progress.storedBytes = held.length;
       progress.held = nothingHeld;
     }
-    await closeFile(progress);
+    await (progress.storedBytes - progress.syncingBytes < partBytes ? closeFile(progress) : syncPart(progress));
+  }
+
+  /** The disk begins with a large part while its sender makes the next one ready, so that a commit finds little left. */
+  async function syncPart(progress: Progress): Promise<void> {
+    const { file, syncing } = progress;
+    if (!file) return;
+    progress.file = undefined;
+    progress.syncingBytes = progress.storedBytes;
+    progress.syncing = Promise.all([file.datasync(), syncing]).finally(() => file.close());
+    progress.syncing.catch(() => undefined); // told at the next part, or the commit
+    await syncing; // at most two parts wait for the disk
   }
 
   async function closeFile(progress: Progress): Promise<void> {
@@ -131,6 +145,7 @@ export function createUploadContent(options: UploadContentOptions): UploadConten
       await verify(progress, digest, progress.verified ?? (await digestOfUpload(progress, path, algorithm)));
       progress.verified = digest;
       try {
+        await progress.syncing;
         await placeFileBlob(options, { id, isRecorded, repository, digest, sizeBytes }, progress.file);
       } finally {
         await closeFile(progress); // a repetition has to look where the bytes are
@@ -149,6 +164,7 @@ export function createUploadContent(options: UploadContentOptions): UploadConten
     if (progress.isRecorded) {
       await commit.transact((write) => write.delete(tables.upload, progress.id), { durable: false });
     }
+    await Promise.allSettled([progress.syncing]);
     await closeFile(progress);
     live.end(progress);
     await removeFile(pathOf(progress));
