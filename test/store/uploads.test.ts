@@ -6,6 +6,7 @@ import { PassThrough } from 'node:stream';
 import { digestOf } from '../../modules/registry/src/oci/digest.ts';
 import type { BlobUpload } from '../../modules/registry/src/oci/registry.ts';
 import { blobPath, smallBlobBytes } from '../../modules/registry/src/store/layout.ts';
+import type { UploadSession } from '../../modules/registry/src/store/store.ts';
 import { pushBlob } from '../helpers/images.ts';
 import { repository } from '../helpers/names.ts';
 import { filesIn } from './garbage.ts';
@@ -45,6 +46,26 @@ describe('uploads', () => {
       } finally {
         disk.restore();
       }
+    }),
+  );
+
+  it(
+    'takes what came as a whole like what comes bit by bit, also once that is too much to hold',
+    withStore(async ({ store, directory }) => {
+      const piece = Buffer.alloc(40_000, 'a piece ');
+      const session = await store.uploads.begin(plant);
+      await session.append(piece);
+      expect(await readdir(join(directory, 'uploads'))).to.deep.equal([]);
+      await session.append(piece);
+      await session.append(piece.subarray(0, 5));
+      expect(session.offset).to.equal(80_005);
+      const whole = Buffer.concat([piece, piece, piece.subarray(0, 5)]);
+      await session.commit(digestOf(whole));
+      expect((await readFile(blobPath(directory, digestOf(whole)))).equals(whole)).to.equal(true);
+
+      const download = await store.replica.beginBlob(plant, { digest, size: 10 });
+      expect(await codeOf((download as UploadSession).append(Buffer.alloc(11)))).to.equal('SIZE_INVALID');
+      await download.cancel();
     }),
   );
 

@@ -112,9 +112,12 @@ export interface Uploads {
 export interface UploadSession extends BlobUpload {
   /** A UUID. */
   readonly id: string;
-  /** `isOurs`: nobody else reads the pieces of `content`, now or later, so that their memory is freed once written. */
+  /**
+   * A buffer is what came as a whole.
+   * `isOurs`: nobody else reads the pieces of `content`, now or later, so that their memory is freed once written.
+   */
   append(
-    content: AsyncIterable<Uint8Array>,
+    content: AsyncIterable<Uint8Array> | Buffer,
     options?: { readonly signal?: AbortSignal; readonly isOurs?: boolean },
   ): Promise<void>;
 }

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { RegistryError } from '../errors.ts';
 import { algorithmOf, digestOf, type Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
@@ -35,7 +36,7 @@ export interface AppendLimits {
 /** What becomes of an upload's bytes. Every function is called by the only one who works on that upload. */
 export interface UploadContent {
   /** What arrived before an error, or before the signal or the store's end fires, is kept. */
-  append(progress: Progress, content: AsyncIterable<Uint8Array>, limits: AppendLimits): Promise<void>;
+  append(progress: Progress, content: AsyncIterable<Uint8Array> | Buffer, limits: AppendLimits): Promise<void>;
   /** Bytes from `position` on, also while they arrive: see `BlobUpload.read`. */
   read(progress: Progress, buffer: Uint8Array, position: number): Promise<number>;
   /** What was only in memory is in the file, so that idle uploads cost none, and a killed process loses nothing. */
@@ -55,9 +56,18 @@ export function createUploadContent(options: UploadContentOptions): UploadConten
 
   async function append(
     progress: Progress,
-    content: AsyncIterable<Uint8Array>,
+    content: AsyncIterable<Uint8Array> | Buffer,
     { signal, limitBytes, isOurs }: AppendLimits,
   ): Promise<void> {
+    if (Buffer.isBuffer(content)) {
+      const sizeBytes = offsetOf(progress) + content.length;
+      if (progress.storedBytes > 0 || sizeBytes > Math.min(smallBlobBytes, limitBytes)) {
+        return append(progress, Readable.from([content]), { signal, limitBytes, isOurs });
+      }
+      await ensureRoom();
+      progress.held = progress.held.length > 0 ? Buffer.concat([progress.held, content], sizeBytes) : content;
+      return;
+    }
     const stop = signal ? AbortSignal.any([signal, live.closing]) : live.closing;
     progress.unwritten = progress.held.length > 0 ? [progress.held] : [];
     const target = {
