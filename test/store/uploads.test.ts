@@ -1,11 +1,12 @@
 import { expect } from 'chai';
 import { existsSync } from 'node:fs';
-import { readdir, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, open, readdir, readFile, symlink, writeFile, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { digestOf } from '../../modules/registry/src/oci/digest.ts';
 import type { BlobUpload } from '../../modules/registry/src/oci/registry.ts';
-import { smallBlobBytes } from '../../modules/registry/src/store/layout.ts';
+import { blobPath, smallBlobBytes } from '../../modules/registry/src/store/layout.ts';
+import type { UploadSession } from '../../modules/registry/src/store/store.ts';
 import { pushBlob } from '../helpers/images.ts';
 import { repository } from '../helpers/names.ts';
 import { filesIn } from './garbage.ts';
@@ -22,6 +23,69 @@ const [half, rest] = [bytes.subarray(0, 1_500_000), bytes.subarray(1_500_000)];
 const onLinux = existsSync('/dev/full') ? it : it.skip;
 
 describe('uploads', () => {
+  it(
+    'hands a large part to the disk when it is let go of, and tells at each commit when the disk did not take it',
+    withStore(async ({ store, directory }) => {
+      const parts = Buffer.alloc(10 * 1024 * 1024, 'a layer in two parts ');
+      const session = await store.uploads.begin(plant);
+      const disk = await watchSyncs(directory);
+      try {
+        const failure = Object.assign(new Error('the disk is gone'), { code: 'EIO' });
+        disk.failure = failure;
+        await session.append(contentOf(parts.subarray(0, 5 * 1024 * 1024)));
+        await session.release();
+        expect(disk.syncs).to.equal(1);
+        disk.failure = undefined;
+        const again = await store.uploads.find(plant, session.id);
+        await again!.append(contentOf(parts.subarray(5 * 1024 * 1024)));
+        for (let attempt = 0; attempt < 2; attempt += 1) {
+          expect(await again!.commit(digestOf(parts)).catch((error: unknown) => error)).to.equal(failure);
+        }
+        expect(await store.statBlob(plant, digestOf(parts))).to.equal(undefined);
+        await again!.cancel();
+      } finally {
+        disk.restore();
+      }
+    }),
+  );
+
+  it(
+    'takes what came as a whole like what comes bit by bit, also once that is too much to hold',
+    withStore(async ({ store, directory }) => {
+      const piece = Buffer.alloc(40_000, 'a piece ');
+      const session = await store.uploads.begin(plant);
+      await session.append(piece);
+      expect(await readdir(join(directory, 'uploads'))).to.deep.equal([]);
+      await session.append(piece);
+      await session.append(piece.subarray(0, 5));
+      expect(session.offset).to.equal(80_005);
+      const whole = Buffer.concat([piece, piece, piece.subarray(0, 5)]);
+      await session.commit(digestOf(whole));
+      expect((await readFile(blobPath(directory, digestOf(whole)))).equals(whole)).to.equal(true);
+
+      const download = await store.replica.beginBlob(plant, { digest, size: 10 });
+      expect(await codeOf((download as UploadSession).append(Buffer.alloc(11)))).to.equal('SIZE_INVALID');
+      await download.cancel();
+    }),
+  );
+
+  it(
+    'lets go of a small part without the disk',
+    withStore(async ({ store, directory }) => {
+      const session = await store.uploads.begin(plant);
+      const disk = await watchSyncs(directory);
+      try {
+        await session.append(contentOf(bytes));
+        await session.release();
+        expect(disk.syncs).to.equal(0);
+        await (await store.uploads.find(plant, session.id))!.commit(digest);
+        expect(disk.syncs).to.equal(1);
+      } finally {
+        disk.restore();
+      }
+    }),
+  );
+
   it(
     'survive a restart, at the offset they had',
     withStore(async ({ store, reopen }) => {
@@ -258,6 +322,47 @@ describe('beginBlob()', () => {
     }),
   );
 
+  /** A power cut may leave the name of a file and its length without its content; such a file has no row yet. */
+  for (const [who, isResumed] of [
+    ['a download', false],
+    ['an upload that goes on after a restart', true],
+  ] as const) {
+    it(
+      `takes a file without a row, of the right length but another content, for nothing: ${who}`,
+      withStore(async ({ store, directory, reopen }) => {
+        const path = blobPath(directory, digest);
+        await mkdir(dirname(path), { recursive: true });
+        if (isResumed) {
+          const session = await store.uploads.begin(plant);
+          await session.append(contentOf(bytes));
+          await session.release();
+          await writeFile(path, Buffer.alloc(bytes.length));
+          await (await (await reopen()).uploads.find(plant, session.id))!.commit(digest);
+        } else {
+          await writeFile(path, Buffer.alloc(bytes.length));
+          const upload = await store.replica.beginBlob(plant, blob);
+          expect(upload.offset).to.equal(0);
+          await upload.append(contentOf(bytes));
+          await upload.commit(digest);
+        }
+        expect((await readFile(path)).equals(bytes)).to.equal(true);
+      }),
+    );
+  }
+
+  it(
+    'counts a file without a row whose digest is right, as a kill before its row leaves it',
+    withStore(async ({ store, directory }) => {
+      const path = blobPath(directory, digest);
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(path, bytes);
+      const upload = await store.replica.beginBlob(plant, blob);
+      expect(upload.offset).to.equal(bytes.length);
+      await upload.commit(digest);
+      expect(await store.statBlob(plant, digest)).to.deep.equal({ size: bytes.length });
+    }),
+  );
+
   it(
     'stops waiting when the signal fires, and leaves the others in line',
     withStore(async ({ store }) => {
@@ -332,3 +437,21 @@ describe('beginBlob()', () => {
     }),
   );
 });
+
+/** Counts the syncs of all open files; while there is a `failure`, each ends with it. */
+async function watchSyncs(directory: string): Promise<{ syncs: number; failure?: Error | undefined; restore(): void }> {
+  const file = await open(join(directory, 'any'), 'w');
+  const prototype = Object.getPrototypeOf(file) as FileHandle;
+  await file.close();
+  const datasync = Reflect.get<FileHandle, 'datasync'>(prototype, 'datasync');
+  const disk = {
+    syncs: 0,
+    failure: undefined as Error | undefined,
+    restore: () => void (prototype.datasync = datasync),
+  };
+  prototype.datasync = function (this: FileHandle) {
+    disk.syncs += 1;
+    return disk.failure ? Promise.reject(disk.failure) : datasync.call(this);
+  };
+  return disk;
+}

@@ -54,8 +54,8 @@ export interface ApiOptions {
   readonly onChange?: () => void;
 }
 
-/** Serves blobs in pieces of this size: measured best, see README "Decisions". */
-const pumpBytes = 1024 * 1024;
+/** Serves blobs in pieces of this size: measured best, see README "Performance". */
+const pumpBytes = 512 * 1024;
 const pumpBuffersKept = 16;
 
 /**

@@ -21,16 +21,21 @@ export function compileTrust(names: readonly string[]): ProxyTrust {
 
 /** X-Forwarded-* count only when the peer itself is a trusted proxy; a stranger cannot name our host. */
 export function originOf(request: IncomingMessage, trust: ProxyTrust): Origin {
-  const trusted = trust(request.socket.remoteAddress ?? '', 0);
-  const host = (trusted && hostIn(request.headers['x-forwarded-host'])) || hostIn(request.headers.host) || 'localhost';
-  const forwarded = trusted ? firstOf(request.headers['x-forwarded-proto']) : undefined;
-  const own = request.socket instanceof TLSSocket ? 'https' : 'http';
+  const { headers, socket } = request;
+  const peer = socket.remoteAddress ?? '';
+  const named = hostIn(headers.host) ?? 'localhost';
+  const own = socket instanceof TLSSocket ? 'https' : 'http';
+  const isForwarded = forwardedHeaders.some((name) => headers[name] !== undefined); // else trust changes nothing
+  if (!isForwarded || !trust(peer, 0)) return { address: peer, host: named, protocol: own };
+  const protocol = firstOf(headers['x-forwarded-proto']);
   return {
-    address: trusted ? proxyAddress(request, trust) : (request.socket.remoteAddress ?? ''),
-    host,
-    protocol: forwarded === 'http' || forwarded === 'https' ? forwarded : own,
+    address: proxyAddress(request, trust),
+    host: hostIn(headers['x-forwarded-host']) ?? named,
+    protocol: protocol === 'http' || protocol === 'https' ? protocol : own,
   };
 }
+
+const forwardedHeaders = ['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto'] as const;
 
 /** Whether a request to `host` is addressed to `loginServer`; the ports 80 and 443 need not be written. */
 export function isAddressedTo(loginServer: string, host: string): boolean {

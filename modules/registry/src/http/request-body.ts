@@ -7,6 +7,14 @@ import type { Exchange } from './exchange.ts';
 /** So much of a body may wait in memory; the socket goes on being read meanwhile, which an iterator of node's stops. */
 const aheadBytes = 1024 * 1024;
 
+/**
+ * The body, where all of it came with its head, as that of a small push does: node has it in memory, and nobody has to
+ * listen for it. Undefined where some is still to come, or there is none.
+ */
+export function bodyAtHand(request: IncomingMessage): Buffer | undefined {
+  return request.complete ? ((request.read() as Buffer | null) ?? undefined) : undefined;
+}
+
 /** The body as it arrives. Leaving it early keeps the connection, so that an error can still be answered. */
 export async function* bodyOf(request: IncomingMessage): AsyncGenerator<Buffer> {
   let arrived: Buffer[] = [];

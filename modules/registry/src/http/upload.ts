@@ -6,7 +6,7 @@ import type { UploadSession } from '../store/store.ts';
 import { answerEmpty, type Headers } from './answer.ts';
 import type { Exchange } from './exchange.ts';
 import { tryMount } from './mount.ts';
-import { bodyOf, contentLengthOf, hasBody } from './request-body.ts';
+import { bodyAtHand, bodyOf, contentLengthOf, hasBody } from './request-body.ts';
 import { refuseDigest } from './parameters.ts';
 
 interface SessionParameters {
@@ -98,7 +98,7 @@ async function append(exchange: Exchange, session: UploadSession): Promise<void>
   const wanted = range && range.end + 1 - range.start;
   if (wanted !== undefined) checkLength(wanted, contentLengthOf(request) ?? wanted);
   try {
-    await session.append(bodyOf(request), { isOurs: true });
+    await session.append(bodyAtHand(request) ?? bodyOf(request), { isOurs: true });
   } finally {
     exchange.bytesReceived += session.offset - before;
   }

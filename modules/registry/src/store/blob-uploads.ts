@@ -102,7 +102,10 @@ export function createBlobUploads(options: BlobUploadsOptions): BlobUploads {
     async close() {
       const reason = new RegistryError('UNAVAILABLE', { message: 'the store is closed' });
       turns.close(reason);
-      await live.close(reason, (progress) => content.letGo(progress));
+      await live.close(reason, async (progress) => {
+        await content.letGo(progress);
+        await progress.syncing;
+      });
     },
   };
 

@@ -1,4 +1,4 @@
-import { closeSync, constants, fsync, openSync, type Stats } from 'node:fs';
+import { closeSync, fsync, openSync, type Stats } from 'node:fs';
 import { mkdir, open, readFile, rename, rm, stat, writeFile, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
@@ -59,20 +59,25 @@ export async function digestOfFile(path: string, algorithm: DigestAlgorithm): Pr
   }
 }
 
-/**
- * Moves a finished file to its place for good: its content and then its name survive a power cut.
- * `file` is `from`, where it is open for writing already; it is closed then.
- */
-export async function placeFile(from: string, to: string, file?: FileHandle): Promise<void> {
-  await (file ? file.datasync() : syncContent(from));
+/** Moves a file to its place, whose folder is made where it is the first. Not synced. */
+export async function moveFile(from: string, to: string): Promise<void> {
   try {
     await rename(from, to);
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw error;
-    await makeDirectory(dirname(to)); // the first of its folder
+    await makeDirectory(dirname(to));
     await rename(from, to);
   }
-  await Promise.all([syncDirectory(dirname(to)), file?.close()]);
+}
+
+/** Content and name of the file survive a power cut. `opened` is that file, where it is open for writing. */
+export async function syncFile(path: string, opened?: FileHandle): Promise<void> {
+  const file = opened ?? (await open(path, 'r+'));
+  try {
+    await Promise.all([file.datasync(), syncDirectory(dirname(path))]); // at once: a journal writes both together
+  } finally {
+    if (!opened) await file.close();
+  }
 }
 
 /** Opens and closes without a thread of the pool: a directory that was just used is in memory. */
@@ -111,13 +116,4 @@ export function writeSmallFile(path: string, bytes: Buffer): Promise<void> {
 
 export function removeFile(path: string): Promise<void> {
   return rm(path, { force: true });
-}
-
-async function syncContent(path: string): Promise<void> {
-  const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o640); // an empty blob never had a write
-  try {
-    await file.datasync();
-  } finally {
-    await file.close();
-  }
 }

@@ -193,10 +193,8 @@ function stage(tables: Tables, now: Date, group: ReadonlyMap<string, Operation>,
     operations.set(table.prefixKey(key, 'utf8'), { type: 'put', sublevel: table, key, value });
   };
   const count = (difference: Partial<Totals>): void => {
-    const sum = { ...staged.totals };
-    for (const name of Object.keys(noTotals) as (keyof Totals)[]) {
-      Object.assign(sum, { [name]: sum[name] + (difference[name] ?? 0) });
-    }
+    const sum: Record<keyof Totals, number> = { ...staged.totals };
+    for (const name of Object.keys(difference) as (keyof Totals)[]) sum[name] += difference[name] ?? 0;
     staged.totals = sum;
   };
   const transaction: Transaction = {

@@ -1,11 +1,10 @@
 import type { FileHandle } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { RegistryError } from '../errors.ts';
-import type { Digest } from '../oci/digest.ts';
+import { algorithmOf, type Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { BlobUpload } from '../oci/registry.ts';
 import { linkBlob } from './blob-links.ts';
-import { fileSize, placeFile, removeFile, syncDirectory } from './durable-files.ts';
+import { digestOfFile, fileSize, moveFile, removeFile, syncFile } from './durable-files.ts';
 import type { GroupCommit } from './group-commit.ts';
 import { blobPath, uploadPath, type Tables } from './layout.ts';
 import type { Turns } from './turns.ts';
@@ -29,8 +28,9 @@ export interface BlobPlace {
 }
 
 /**
- * Moves the file of a verified blob to its place and makes it visible: content, name, index, each on the disk before the
- * next. One that is there already is only linked. `file` is that of the upload, where it is open; it is closed on the way.
+ * Moves the file of a verified blob to its place and makes it visible: content and name are on the disk before the index
+ * is, so what a power cut leaves has no row. One that is there already is only linked.
+ * `file` is that of the upload, where it is open; it is closed on the way.
  * Throws BLOB_UPLOAD_UNKNOWN when its bytes are nowhere.
  */
 export async function placeFileBlob(
@@ -42,15 +42,17 @@ export async function placeFileBlob(
   const [from, to] = [uploadPath(directory, id), blobPath(directory, digest)];
   const endTurn = await places.take(digest);
   try {
-    const mayBeThere = !file || tables.blob.getSync(digest) !== undefined; // else the new file may take its place
-    const isThere = mayBeThere && (await fileSize(to)) === sizeBytes;
-    if (isThere) await syncDirectory(dirname(to));
-    else if (file ?? (await fileSize(from)) === sizeBytes) await placeFile(from, to, file);
-    else throw new RegistryError('BLOB_UPLOAD_UNKNOWN');
-    await commit.transact((write) => {
+    const isThere = tables.blob.getSync(digest) !== undefined && (await fileSize(to)) === sizeBytes;
+    if (!isThere) {
+      if (file ?? (await fileSize(from)) === sizeBytes) await moveFile(from, to);
+      else if ((await fileSize(to)) !== sizeBytes) throw new RegistryError('BLOB_UPLOAD_UNKNOWN');
+      await syncFile(to, file);
+    }
+    const linked = commit.transact((write) => {
       linkBlob(write, repository, digest, sizeBytes);
       if (isRecorded) write.delete(tables.upload, id);
     });
+    await Promise.all([linked, file?.close()]);
     if (isThere) await removeFile(from);
   } finally {
     endTurn();
@@ -70,10 +72,12 @@ export function placeSmallBlob(
   });
 }
 
-/** Whether the bytes of a blob are here; a file without a row, which a crash may leave, counts. */
+/** Whether the bytes of a blob are here; a file without a row, which a crash may leave, counts if its digest is right. */
 export async function isPresent({ directory, tables }: BlobPlace, digest: Digest, sizeBytes: number): Promise<boolean> {
   if (tables.content.getSync(digest)?.length === sizeBytes) return true;
-  return (await fileSize(blobPath(directory, digest))) === sizeBytes;
+  const path = blobPath(directory, digest);
+  if ((await fileSize(path)) !== sizeBytes) return false;
+  return tables.blob.getSync(digest) !== undefined || (await digestOfFile(path, algorithmOf(digest))) === digest;
 }
 
 /** The upload of a blob whose bytes are here: it begins at its end, ignores what is appended, and is only linked. */

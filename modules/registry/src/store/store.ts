@@ -1,6 +1,7 @@
 import type { Digest, DigestAlgorithm } from '../oci/digest.ts';
 import type { RepositoryName, Tag } from '../oci/names.ts';
 import type {
+  AppendOptions,
   BlobUpload,
   ImageSource,
   ImageTarget,
@@ -112,6 +113,8 @@ export interface Uploads {
 export interface UploadSession extends BlobUpload {
   /** A UUID. */
   readonly id: string;
+  /** As in `BlobUpload`; a buffer is what came as a whole. */
+  append(content: AsyncIterable<Uint8Array> | Buffer, options?: AppendOptions): Promise<void>;
 }
 
 export interface Change {

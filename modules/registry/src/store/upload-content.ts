@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { RegistryError } from '../errors.ts';
 import { algorithmOf, digestOf, type Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
@@ -16,6 +17,9 @@ import {
   type Progress,
 } from './upload-progress.ts';
 
+/** Parts smaller than this are left to the commit. */
+const partBytes = 4 * 1024 * 1024;
+
 export interface UploadContentOptions extends BlobPlace {
   /** Throws STORAGE_FULL when no more bytes should be taken. */
   readonly ensureRoom: () => Promise<void>;
@@ -32,7 +36,7 @@ export interface AppendLimits {
 /** What becomes of an upload's bytes. Every function is called by the only one who works on that upload. */
 export interface UploadContent {
   /** What arrived before an error, or before the signal or the store's end fires, is kept. */
-  append(progress: Progress, content: AsyncIterable<Uint8Array>, limits: AppendLimits): Promise<void>;
+  append(progress: Progress, content: AsyncIterable<Uint8Array> | Buffer, limits: AppendLimits): Promise<void>;
   /** Bytes from `position` on, also while they arrive: see `BlobUpload.read`. */
   read(progress: Progress, buffer: Uint8Array, position: number): Promise<number>;
   /** What was only in memory is in the file, so that idle uploads cost none, and a killed process loses nothing. */
@@ -52,9 +56,18 @@ export function createUploadContent(options: UploadContentOptions): UploadConten
 
   async function append(
     progress: Progress,
-    content: AsyncIterable<Uint8Array>,
+    content: AsyncIterable<Uint8Array> | Buffer,
     { signal, limitBytes, isOurs }: AppendLimits,
   ): Promise<void> {
+    if (Buffer.isBuffer(content)) {
+      const sizeBytes = offsetOf(progress) + content.length;
+      if (progress.storedBytes > 0 || sizeBytes > Math.min(smallBlobBytes, limitBytes)) {
+        return append(progress, Readable.from([content]), { signal, limitBytes, isOurs });
+      }
+      await ensureRoom();
+      progress.held = progress.held.length > 0 ? Buffer.concat([progress.held, content], sizeBytes) : content;
+      return;
+    }
     const stop = signal ? AbortSignal.any([signal, live.closing]) : live.closing;
     progress.unwritten = progress.held.length > 0 ? [progress.held] : [];
     const target = {
@@ -108,7 +121,18 @@ export function createUploadContent(options: UploadContentOptions): UploadConten
       progress.storedBytes = held.length;
       progress.held = nothingHeld;
     }
-    await closeFile(progress);
+    await (progress.storedBytes - progress.syncingBytes < partBytes ? closeFile(progress) : syncPart(progress));
+  }
+
+  /** The disk begins with a large part while its sender makes the next one ready, so that a commit finds little left. */
+  async function syncPart(progress: Progress): Promise<void> {
+    const { file, syncing } = progress;
+    if (!file) return;
+    progress.file = undefined;
+    progress.syncingBytes = progress.storedBytes;
+    progress.syncing = Promise.all([file.datasync(), syncing]).finally(() => file.close());
+    progress.syncing.catch(() => undefined); // told at the next part, or the commit
+    await syncing; // at most two parts wait for the disk
   }
 
   async function closeFile(progress: Progress): Promise<void> {
@@ -131,6 +155,7 @@ export function createUploadContent(options: UploadContentOptions): UploadConten
       await verify(progress, digest, progress.verified ?? (await digestOfUpload(progress, path, algorithm)));
       progress.verified = digest;
       try {
+        await progress.syncing;
         await placeFileBlob(options, { id, isRecorded, repository, digest, sizeBytes }, progress.file);
       } finally {
         await closeFile(progress); // a repetition has to look where the bytes are
@@ -149,6 +174,7 @@ export function createUploadContent(options: UploadContentOptions): UploadConten
     if (progress.isRecorded) {
       await commit.transact((write) => write.delete(tables.upload, progress.id), { durable: false });
     }
+    await Promise.allSettled([progress.syncing]);
     await closeFile(progress);
     live.end(progress);
     await removeFile(pathOf(progress));

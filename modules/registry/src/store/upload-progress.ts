@@ -19,6 +19,9 @@ export interface Progress {
   unwritten: Uint8Array[];
   /** Open from the first write until the commit, or until its sender lets go. */
   file: FileHandle | undefined;
+  /** The disk writes what was let go of, up to `syncingBytes`; rejects, for good, when it could not. */
+  syncing: Promise<unknown> | undefined;
+  syncingBytes: number;
   /** Of the first `hashedBytes`, or of nothing that is in the file once that is not a number. */
   hash: Hash | undefined;
   hashedBytes: number;
@@ -40,6 +43,7 @@ export function createProgress(id: string, row: UploadRow, stored?: { readonly s
       held: nothingHeld,
       unwritten: [],
     },
+    ...{ syncing: undefined, syncingBytes: 0 },
     ...{ file: undefined, hash: undefined, hashedBytes: 0, verified: undefined, isBusy: false, isOver: false },
   };
 }

@@ -5,7 +5,7 @@ import { algorithmOf, digestFrom, digestOf, startHash, type Digest } from '../oc
 import type { RepositoryName } from '../oci/names.ts';
 import { unlinkBlob } from './blob-links.ts';
 import { digestsOnDisk } from './collect-blobs.ts';
-import { fileSize, makeDirectory, syncDirectory } from './durable-files.ts';
+import { fileSize, makeDirectory, syncDirectory, syncFile } from './durable-files.ts';
 import { blobPath, blobSuspectKey, blobUploadId, damagedDirectory, holderRange, idOf } from './layout.ts';
 import type { BlobRow } from './rows.ts';
 import { hasCode } from './storage-error.ts';
@@ -109,6 +109,7 @@ export async function adoptFiles(pass: VerifyPass): Promise<void> {
         await putAside(directory, digest);
         continue;
       }
+      await syncFile(blobPath(directory, digest)); // whoever left it may not have come to that
       const now = clock.now();
       const since = new Date(now.getTime() + adoptedMs).toISOString();
       await commit.transact((write) => {
