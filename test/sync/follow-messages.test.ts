@@ -43,6 +43,7 @@ describe('followMessages()', () => {
   let clock: ManualClock;
   let changes: number;
   let refusals: number;
+  let arriving: string[];
   let stop: AbortController;
   let ended: Promise<void>;
 
@@ -55,12 +56,14 @@ describe('followMessages()', () => {
       log: new RecordingLog(),
       random: () => 0.5,
       onChange: () => (changes += 1),
+      onArriving: (blobs) => arriving.push(...blobs.map(({ digest }) => digest)),
       onRefused: () => (refusals += 1),
     });
   }
 
   beforeEach(() => {
     [feed, clock, changes, refusals, stop] = [new Feed(), new ManualClock(), 0, 0, new AbortController()];
+    arriving = [];
   });
   afterEach(async () => {
     stop.abort(new Error('the test is over'));
