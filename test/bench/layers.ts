@@ -74,7 +74,7 @@ async function arrivalMs({ url, name: layer }: Layer, version: string, digest: s
 async function contents(stage: Stage, sizes: readonly number[]): Promise<Buffer[]> {
   return Promise.all(
     sizes.map(async (size, index) => {
-      const layer = await stage.bytes(size);
+      const layer = Buffer.from(await stage.bytes(size));
       layer.writeUInt32BE(images * 16 + index);
       return layer;
     }),
