@@ -9,6 +9,9 @@ import { startRegistry, type RegistryServer } from '../http/registry-server.ts';
 
 const sync = { name: 'childsync', password: 'child-password' };
 
+/** Schedules tick after a longer one. */
+const longestPauseMs = 2000;
+
 /** A connected registry below another one: store, API, gateway and engine, with a gate in the link to its parent. */
 export interface ChainLayer {
   readonly registry: RegistryServer;
@@ -24,7 +27,7 @@ export interface ChainLayer {
 export interface LayerChain {
   readonly cloud: RegistryServer;
   readonly layers: readonly ChainLayer[];
-  /** Lets the pauses between two looks at the feeds pass everywhere, until it is so. */
+  /** Lets pauses between two looks at a feed and two tries of a transfer pass everywhere, until it is so. */
   comes(holds: () => boolean | Promise<boolean>): Promise<void>;
   close(): Promise<void>;
 }
@@ -43,7 +46,10 @@ export async function openChain(depth: number): Promise<LayerChain> {
     async comes(holds) {
       while (!(await holds())) {
         if (isClosed) throw new Error('the chain is closed');
-        for (const { registry } of layers) await registry.clock.advance(250);
+        for (const { registry } of layers) {
+          const { nextWait = Infinity } = registry.clock;
+          if (nextWait <= longestPauseMs) await registry.clock.advance(nextWait);
+        }
         await new Promise((resolve) => setImmediate(resolve));
       }
     },
