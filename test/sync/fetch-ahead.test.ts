@@ -112,9 +112,9 @@ describe('an image on its way through layers', () => {
     const brokenOff = top.registry.sampled(({ endpoint }) => endpoint === 'gateway-messages');
     await bottom.registry.clock.advance(hourMs);
     await brokenOff;
+    const [asked, passed] = [bottom.gate.lines.length, bottom.gate.passedBytes];
     letAllThrough();
     await chain.comes(() => has(top));
-    const [asked, passed] = [bottom.gate.lines.length, bottom.gate.passedBytes];
     await bottom.registry.clock.advance(hourMs / 2);
     expect([bottom.gate.lines.length, bottom.gate.passedBytes]).to.deep.equal([asked, passed]);
     await bottom.registry.clock.advance(hourMs / 2);
