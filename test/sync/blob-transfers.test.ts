@@ -160,7 +160,7 @@ describe('BlobTransfers.carry()', () => {
     const ahead = { lane: 'ahead' } as const;
     /** A source that never says a word, until it is told to. */
     function silent() {
-      let fail = (_: Error): void => undefined;
+      let fail: (error: Error) => void = () => undefined;
       const asked = { count: 0 };
       const readBlob = (): Promise<never> => {
         asked.count += 1;
