@@ -23,7 +23,9 @@ export interface SampleOptions {
 /** An image of one config and the given layers (text or bytes). */
 export function sampleImage(layers: readonly (string | Buffer)[], options: SampleOptions = {}): SampleImage {
   const { docker = false, platform, subject, artifactType, annotations } = options;
-  const config = Buffer.from(JSON.stringify({ ...(platform ?? {}), created: layers.map(String).join().slice(0, 40) }));
+  const config = Buffer.from(
+    JSON.stringify({ ...(platform ?? {}), created: layers.map(beginningOf).join().slice(0, 40) }),
+  );
   const contents = layers.map((layer) => Buffer.from(layer));
   const document = {
     schemaVersion: 2,
@@ -43,6 +45,11 @@ export function sampleImage(layers: readonly (string | Buffer)[], options: Sampl
     ...(annotations && { annotations }),
   };
   return { manifest: toManifest(document), blobs: [config, ...contents], children: [] };
+}
+
+/** A layer may be longer than a string can be. */
+function beginningOf(layer: string | Buffer): string {
+  return typeof layer === 'string' ? layer : layer.toString('utf8', 0, 200);
 }
 
 /** An index over images; each child carries its platform. */

@@ -141,12 +141,16 @@ describe('two layers below a cloud', function () {
   });
 
   it('bring a change to the bottom by message, without a tick, and tell the top how all below are', async () => {
-    const urgent = sampleImage(['urgent']);
-    const begunMs = Date.now();
-    await push(cloud.endpoint, cloudAccount, 'plant/hello', urgent, 'urgent');
-    await arrives(lower.url, operator, ['plant/hello', 'urgent'], urgent);
-    // Both schedules tick once a minute; this says that nobody waited for one.
-    expect(Date.now() - begunMs).to.be.below(20_000);
+    const takenMs: number[] = [];
+    for (const version of ['urgent1', 'urgent2', 'urgent3']) {
+      const urgent = sampleImage([version]);
+      await push(cloud.endpoint, cloudAccount, 'plant/hello', urgent, version);
+      await arrives(lower.url, operator, ['plant/hello', version], urgent);
+      const [above, below] = [await setMs(cloudUrl, cloudAccount, version), await setMs(lower.url, operator, version)];
+      takenMs.push(below - above);
+    }
+    // Schedules tick once a minute. The median, since the machine of a test may be busy for a moment.
+    expect(takenMs.sort((a, b) => a - b)[1]).to.be.within(0, 3000);
     await upper.reported('its child in sync', ({ children }) => {
       const [child] = (children ?? []) as { name: string; inSync?: boolean; lastSeen?: string }[];
       return child?.name === 'lowerlayer' && child.inSync === true && child.lastSeen !== undefined;
@@ -194,6 +198,13 @@ describe('two layers below a cloud', function () {
     expect((await ask(`${lower.url}/v2/plant/hello/manifests/1`, operator)).status).to.equal(200);
   });
 });
+
+/** When the tag was set at that registry, by the clock that all processes here share. */
+async function setMs(url: string, account: Account, version: string): Promise<number> {
+  const { body } = await ask(`${url}/acr/v1/plant/hello/_tags/${version}`, account);
+  const { tag } = JSON.parse(body.toString()) as { tag: { lastUpdateTime: string } };
+  return Date.parse(tag.lastUpdateTime);
+}
 
 function isInSyncWith(name: string, tags: number): (report: Pick<LayerReport, 'inSync' | 'syncProgress'>) => boolean {
   return ({ inSync, syncProgress }) =>

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { hashPassword } from '../../modules/registry/src/auth/password-hash.ts';
+import { digestOf } from '../../modules/registry/src/oci/digest.ts';
 import { parseRepositoryPattern } from '../../modules/registry/src/oci/pattern.ts';
 import { pushImage, sampleImage } from '../helpers/images.ts';
 import { repository, tag } from '../helpers/names.ts';
@@ -57,6 +58,19 @@ describe('the message feed', () => {
     const waiting = server.ask('GET', `${path}?after=0&wait=60`, { as: child });
     await change('plant/hello');
     expect(json(await waiting)['messages']).to.have.length(1);
+  });
+
+  it('tells a waiting child that asks for it what is on its way here', async () => {
+    const { arrivals } = server.gateway;
+    const waiting = server.ask('GET', `${path}?after=0&arriving=${arrivals.head}&wait=60`, { as: child });
+    const blob = { repository: repository('plant/hello'), tag: tag('1'), digest: digestOf(Buffer.of(1)), size: 1 };
+    const end = arrivals.begin(blob);
+    expect(json(await waiting)['arriving']).to.deep.equal({ head: arrivals.head, blobs: [blob] });
+    end();
+    const later = json(await server.ask('GET', `${path}?arriving=0`, { as: child }));
+    expect(later['arriving']).to.deep.equal({ head: arrivals.head, blobs: [] });
+    const wrong = await server.ask('GET', `${path}?arriving=soon`, { as: child });
+    expect(wrong.code).to.equal('PAGINATION_NUMBER_INVALID');
   });
 
   it('ends the wait when settings change, as the child may see other repositories now', async () => {

@@ -50,6 +50,37 @@ describe('readMessages() of the parent', () => {
     });
   });
 
+  it('asks for hints where it is told to, and leaves out those that make no sense', async () => {
+    const hint = {
+      repository: 'plant/hello',
+      tag: '1',
+      digest,
+      size: 5,
+      platform: { os: 'linux', architecture: 'arm' },
+    };
+    const wrong = [
+      null,
+      'x',
+      { ...hint, digest: 'x' },
+      { ...hint, size: -1 },
+      { ...hint, tag: '' },
+      { ...hint, repository: '../x' },
+    ];
+    const said = { ...nothing, arriving: { head: 12, blobs: [...wrong, hint] } };
+    await withFeed(answering(200, said), async ({ parent, registry }) => {
+      const answer = await parent.readMessages({ arriving: 11, signal });
+      expect(answer?.arriving).to.deep.equal({ head: 12, blobs: [hint] });
+      expect(registry.lines).to.deep.equal([
+        'GET /acr/gateway/plant7line3/messages?instance=this-instance&arriving=11',
+      ]);
+    });
+    for (const arriving of ['x', { head: 'x', blobs: [] }, { head: -1, blobs: [] }, { head: 1 }]) {
+      await withFeed(answering(200, { ...nothing, arriving }), async ({ parent }) => {
+        expect(await parent.readMessages({ arriving: 0, signal })).not.to.have.property('arriving');
+      });
+    }
+  });
+
   it('tells changes, and that the parent knows no more what happened', async () => {
     const known = { action: 'untag', repository: 'plant/hello', digest, tag: '1' };
     const said = {

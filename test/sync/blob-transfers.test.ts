@@ -5,7 +5,7 @@ import { ParentError } from '../../modules/registry/src/parent/parent.ts';
 import { createBlobTransfers, type BlobTransfers } from '../../modules/registry/src/sync/blob-transfers.ts';
 import { descriptorOf, pushBlob } from '../helpers/images.ts';
 import { ManualClock } from '../helpers/manual-clock.ts';
-import { repository } from '../helpers/names.ts';
+import { repository, tag } from '../helpers/names.ts';
 import { RecordingLog } from '../helpers/recording-log.ts';
 import { withStore } from '../store/with-store.ts';
 import { cutAfter, MemoryRegistry } from './memory-registry.ts';
@@ -170,6 +170,72 @@ describe('BlobTransfers.carry()', () => {
       expect(pieces.map(({ length }) => length)).to.deep.equal([0, 0, 0, 0]);
     }),
   );
+  describe('ahead of who needs it', () => {
+    const ahead = { lane: 'ahead' } as const;
+    /** A source that never says a word, until it is told to. */
+    function silent() {
+      let fail: (error: Error) => void = () => undefined;
+      const asked = { count: 0 };
+      const readBlob = (): Promise<never> => {
+        asked.count += 1;
+        return new Promise((_, reject) => (fail = reject));
+      };
+      return { asked, readBlob, fail: (error: Error) => fail(error) };
+    }
+
+    it('does not take a failure along to who needs it', async () => {
+      const parent = silent();
+      const transfer = { source: parent, target, repository: hello, blob, signal: never };
+      const guess = transfers.carry(transfer, ahead).catch((error: unknown) => error);
+      const needed = carry();
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(source.callsOf('readBlob')).to.have.length(0);
+      parent.fail(new ParentError('refused', 'it does not come any more'));
+      expect(await guess).to.have.property('failure', 'refused');
+      expect(await needed).to.equal('sent');
+    });
+
+    it('holds up nobody else, and who needs it moves it on', async () => {
+      transfers.limit({ concurrency: 1, bytesPerSecond: 0, budgets: [] });
+      const [stuck, other] = [silent(), Buffer.from('other')];
+      const stop = new AbortController();
+      const common = { target, repository: hello, signal: stop.signal };
+      await pushBlob(source, hello, other);
+      const stuckBlob = descriptorOf(Buffer.from('stuck'), blob.mediaType);
+      const first = transfers.carry({ ...common, source: stuck, blob: stuckBlob }, ahead).catch(() => 'stopped');
+      const second = transfers.carry({ ...common, source, blob: descriptorOf(other, blob.mediaType) }, ahead);
+      expect(await carry()).to.equal('sent');
+      expect(stuck.asked.count).to.equal(1);
+      expect(await target.hasBlob(hello, descriptorOf(other, '').digest)).to.equal(false);
+      await transfers.carry({ ...common, source, blob: descriptorOf(other, blob.mediaType) });
+      expect(await second).to.equal('sent');
+      stop.abort(new Error('enough'));
+      stuck.fail(new Error('enough'));
+      expect(await first).to.equal('stopped');
+    });
+  });
+
+  it('tells of a blob of an image when it begins to cross the link, and lets it be found until its end', async () => {
+    const told: string[] = [];
+    transfers = createBlobTransfers({
+      ...{ clock, log: new RecordingLog(), random: () => 1 },
+      onArriving({ image }) {
+        told.push(`begin ${image?.tag ?? ''}`);
+        expect(transfers.findArriving(target, hello, blob.digest)).to.equal(undefined);
+        return () => void told.push('end');
+      },
+    });
+    const find = (name: string) => transfers.findArriving(target, repository(name), blob.digest);
+    source.content = (content) => {
+      told.push(`${String(find('plant/hello')?.size)} ${String(find('other')?.size)}`);
+      return Readable.from([content]);
+    };
+    const transfer = { source, target, repository: hello, blob, signal: never, image: { tag: tag('v1') } };
+    await transfers.carry(transfer);
+    await transfers.carry(transfer);
+    expect(told).to.deep.equal(['begin v1', '10 undefined', 'end']);
+    expect(find('plant/hello')).to.equal(undefined);
+  });
 
   it('keeps within the rate over any 10 s, down and up together', async () => {
     const bytesPerSecond = 100_000;

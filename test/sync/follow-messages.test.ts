@@ -3,18 +3,20 @@ import { digestOf } from '../../modules/registry/src/oci/digest.ts';
 import { ParentError, type MessageFeedAnswer, type ParentRegistry } from '../../modules/registry/src/parent/parent.ts';
 import { followMessages } from '../../modules/registry/src/sync/follow-messages.ts';
 import { ManualClock } from '../helpers/manual-clock.ts';
-import { repository } from '../helpers/names.ts';
+import { repository, tag } from '../helpers/names.ts';
 import { RecordingLog } from '../helpers/recording-log.ts';
 
 /** A feed whose answers a test hands out one by one. */
 class Feed {
   readonly asked: (number | undefined)[] = [];
+  readonly heard: (number | undefined)[] = [];
   #answers: ((answer: MessageFeedAnswer | undefined | Error) => void)[] = [];
   #watchers: (() => void)[] = [];
 
-  readMessages: ParentRegistry['readMessages'] = ({ after, waitSeconds, signal }) => {
+  readMessages: ParentRegistry['readMessages'] = ({ after, arriving, waitSeconds, signal }) => {
     expect(waitSeconds).to.equal(50);
     this.asked.push(after?.head);
+    this.heard.push(arriving);
     return new Promise((resolve, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
       this.#answers.push((answer) => (answer instanceof Error ? reject(answer) : resolve(answer)));
@@ -43,6 +45,7 @@ describe('followMessages()', () => {
   let clock: ManualClock;
   let changes: number;
   let refusals: number;
+  let arriving: string[];
   let stop: AbortController;
   let ended: Promise<void>;
 
@@ -55,12 +58,14 @@ describe('followMessages()', () => {
       log: new RecordingLog(),
       random: () => 0.5,
       onChange: () => (changes += 1),
+      onArriving: (blobs) => arriving.push(...blobs.map(({ digest }) => digest)),
       onRefused: () => (refusals += 1),
     });
   }
 
   beforeEach(() => {
     [feed, clock, changes, refusals, stop] = [new Feed(), new ManualClock(), 0, 0, new AbortController()];
+    arriving = [];
   });
   afterEach(async () => {
     stop.abort(new Error('the test is over'));
@@ -111,6 +116,16 @@ describe('followMessages()', () => {
     await turn(answer(6, { messages: [message] }));
     expect(feed.asked).to.deep.equal([undefined, 5, 5, 5, 5, 6]);
     expect([changes, refusals]).to.deep.equal([2, 0]);
+  });
+
+  it('hands hints on, once each, and calls for no pass', async () => {
+    const blob = { ...message, tag: tag('1'), size: 1 };
+    follow(5);
+    await turn(answer(5, { arriving: { head: 70, blobs: [blob] } }));
+    await turn(answer(5, { arriving: { head: 71, blobs: [] } }));
+    await turn(answer(5));
+    expect([arriving, changes]).to.deep.equal([[blob.digest], 0]);
+    expect(feed.heard).to.deep.equal([0, 70, 71, 0]);
   });
 
   it('tells that this instance is not the active one', async () => {

@@ -91,6 +91,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     log,
     onStatus: () => publish(),
     onRecovered: () => integrity.recovered(),
+    onArriving: (blob) => gateway.arrivals.begin(blob),
     describe: () => reportToParent(sync, gateway),
   });
   const onDemand = createOnDemand({
@@ -176,7 +177,10 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     log,
     clock,
     patience: () => patience.signal,
-    onMiss: onDemand,
+    onMiss: {
+      ...onDemand,
+      openArriving: (...asked) => sync.openArriving(...asked),
+    },
     onRequest: (sample) => metrics.observeRequest(sample),
     onChange() {
       lastActivityTime = clock.now();

@@ -1,3 +1,7 @@
+import type { ArrivingBlob } from '../oci/arriving-blob.ts';
+import type { RepositoryName } from '../oci/names.ts';
+import type { Arrivals } from './arrivals.ts';
+
 /** One change at this registry, as a child hears of it. */
 export interface Message {
   readonly sequence: number;
@@ -20,15 +24,17 @@ export interface Messages extends FeedCursor {
   readonly expired?: true;
   /** Ask again at once: there is more than fits one answer. */
   readonly more?: true;
+  /** Hints, for a child that asked for them: what is on its way here and is in no message yet. */
+  readonly arriving?: { readonly head: number; readonly blobs: readonly ArrivingBlob[] };
 }
 
 /** What the feed needs of the journal. */
-export interface FeedJournal<Repository extends string> {
+export interface FeedJournal {
   readonly head: number;
   readAfter(sequence: number): AsyncIterable<{
     readonly sequence: number;
     readonly action: Message['action'];
-    readonly repository: Repository;
+    readonly repository: RepositoryName;
     readonly digest: string;
     readonly tag?: string;
     readonly at: Date;
@@ -44,19 +50,26 @@ const messagesLimit = 1000;
  * The changes after `after` that the child `sees`. With none yet it waits until one comes or `signal` ends the wait,
  * and then answers with an empty list: a child that asks again at once hears of a change when it happens.
  * Without `after` it answers at once with the head alone, which is where a child begins to listen.
+ * `hints`: also, and as soon as there are any, those of `arrivals` that the child sees and that began after `after`.
  */
-export async function readMessages<Repository extends string>(
-  journal: FeedJournal<Repository>,
+export async function readMessages(
+  journal: FeedJournal,
   options: {
     /** Born with the data volume: another one is another journal, whatever its sequences say. */
     readonly journalId: string;
     readonly after: FeedCursor | undefined;
-    readonly sees: (repository: Repository) => boolean;
+    readonly sees: (repository: RepositoryName) => boolean;
+    readonly hints?: { readonly arrivals: Arrivals; readonly after: number } | undefined;
     readonly signal: AbortSignal;
   },
 ): Promise<Messages> {
-  const { journalId, after, sees, signal } = options;
-  const here = (head: number) => ({ journal: journalId, head });
+  const { journalId, after, sees, hints, signal } = options;
+  let told = hints?.after ?? 0;
+  const here = (head: number) => {
+    const blobs = hints?.arrivals.after(told).filter(({ repository }) => sees(repository)) ?? [];
+    told = hints?.arrivals.head ?? 0;
+    return { journal: journalId, head, ...(hints && { arriving: { head: told, blobs } }) };
+  };
   if (!after) return { ...here(journal.head), messages: [] };
   const expired = (): Messages => ({ ...here(journal.head), messages: [], expired: true });
   if (after.journal !== journalId || after.head > journal.head) return expired();
@@ -72,11 +85,32 @@ export async function readMessages<Repository extends string>(
       if (messages.length === messagesLimit) return { ...here(head), messages, more: true };
     }
     if (head < end) return expired();
-    if (messages.length > 0) return { ...here(head), messages };
+    const answer = { ...here(head), messages };
+    if (messages.length > 0 || (answer.arriving && answer.arriving.blobs.length > 0)) return answer;
     try {
-      await journal.advanced(head, signal);
+      await either(
+        (ended) => journal.advanced(head, ended),
+        hints && ((ended) => hints.arrivals.advanced(ended)),
+        signal,
+      );
     } catch {
-      return { ...here(head), messages };
+      return answer;
     }
+  }
+}
+
+/** Resolves with the first of the two, and ends the wait for the other; rejects when `signal` ends both. */
+async function either(
+  one: (signal: AbortSignal) => Promise<void>,
+  other: ((signal: AbortSignal) => Promise<void>) | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!other) return one(signal);
+  const over = new AbortController();
+  const ended = AbortSignal.any([signal, over.signal]);
+  try {
+    await Promise.race([one(ended), other(ended)]);
+  } finally {
+    over.abort();
   }
 }

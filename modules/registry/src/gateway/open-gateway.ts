@@ -4,6 +4,7 @@ import type { Settings } from '../settings/settings.ts';
 import type { Clock } from '../status/clock.ts';
 import type { ChildFacts } from '../status/reported-properties.ts';
 import type { Log } from '../status/log.ts';
+import { createArrivals, type Arrivals } from './arrivals.ts';
 import { openActivationRegister, type ChildActivation, type RegisterRecords } from './activation-register.ts';
 import { silentAfterMs } from './child-status.ts';
 import { refuseUnfit, type ActivationRequest } from './refuse-activation.ts';
@@ -12,6 +13,8 @@ import { refuseUnfit, type ActivationRequest } from './refuse-activation.ts';
 export interface Gateway {
   /** Names the journal that children follow: another data volume has another one. */
   readonly journalId: string;
+  /** What children hear of before it is in the journal. */
+  readonly arrivals: Arrivals;
   /** New settings: children that are not in them any more are released. */
   apply(settings: Pick<Settings, 'mode' | 'children'>): void;
   holder(name: string): ChildActivation | undefined;
@@ -44,6 +47,7 @@ export async function openGateway(options: {
 
   return {
     journalId,
+    arrivals: createArrivals({ clock }),
     apply(next) {
       settings = next;
       register

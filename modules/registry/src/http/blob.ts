@@ -28,7 +28,9 @@ export async function getBlob(exchange: Exchange, { name, digest }: BlobParamete
     else answerEmpty(response, 200, { ...headers, ...octets, 'Content-Length': found.size });
     return;
   }
-  const blob = (await store.openBlob(name, digest)) ?? (await onMiss.openBlob(name, digest)) ?? refuse(digest);
+  const isAhead = request.headers['connected-registry'] === 'arriving';
+  const openElsewhere = () => (isAhead ? onMiss.openArriving?.(name, digest) : onMiss.openBlob(name, digest));
+  const blob = (await store.openBlob(name, digest)) ?? (await openElsewhere()) ?? refuse(digest);
   try {
     const { size } = blob;
     const range = parseRange(rangeHeaderOf(request, etag), size);

@@ -10,6 +10,8 @@ const longestWaitSeconds = 60;
 /**
  * The message feed of a child: what changed here after `after` in the journal `journal` (this one, when absent), in the
  * repositories it may see. With nothing new the answer waits up to `wait` seconds for something to happen (long poll).
+ * With `arriving` (the `arriving.head` of the last answer, or 0) it is told as well, and woken by, which blobs are on their
+ * way here for images that it will see.
  * Only the active `instance` is served, where it names itself. Throws ALREADY_ACTIVATED, NOT_ACTIVATED.
  */
 export async function listMessages(
@@ -19,8 +21,9 @@ export async function listMessages(
   const { query, response, store, gateway, access, patience } = exchange;
   const instanceId = query.get('instance');
   if (instanceId !== null) gateway.refuseOthers(registry, instanceId);
-  const { journalId } = gateway;
+  const { journalId, arrivals } = gateway;
   const head = wholeNumberIn(query, 'after');
+  const told = wholeNumberIn(query, 'arriving');
   const waitSeconds = Math.min(wholeNumberIn(query, 'wait') ?? 0, longestWaitSeconds);
   const gone = new AbortController();
   response.once('close', () => gone.abort());
@@ -29,6 +32,7 @@ export async function listMessages(
     after: head === undefined ? undefined : { journal: query.get('journal') ?? journalId, head },
     // The feed's bearer token names no repositories; what counts is what the child may see.
     sees: (repository) => access?.unnarrowed.allows(repository, 'metadata/read') === true,
+    hints: told === undefined ? undefined : { arrivals, after: told },
     signal: AbortSignal.any([gone.signal, patience, AbortSignal.timeout(waitSeconds * 1000)]),
   });
   answerJson(response, 200, messages, { 'Cache-Control': 'no-store' });

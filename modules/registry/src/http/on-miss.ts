@@ -12,6 +12,8 @@ export interface OnMiss {
   findManifest(repository: RepositoryName, reference: Reference): Promise<StoredManifest | undefined>;
   statBlob(repository: RepositoryName, digest: Digest): Promise<{ readonly size: number } | undefined>;
   openBlob(repository: RepositoryName, digest: Digest): Promise<OpenBlob | undefined>;
+  /** For a child that asks for it: what sync is bringing here. */
+  openArriving?(repository: RepositoryName, digest: Digest): OpenBlob | undefined;
   /** In digest order; undefined: those here are all. */
   listReferrers(repository: RepositoryName, subject: Digest): Promise<readonly Descriptor[] | undefined>;
 }

@@ -120,7 +120,8 @@ function descriptorAt(value: unknown, where: string): Descriptor {
   };
 }
 
-function platformOf(value: unknown): Platform | undefined {
+/** Undefined where it is no platform. */
+export function platformOf(value: unknown): Platform | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const { os, architecture, variant } = value as Record<string, unknown>;
   if (typeof os !== 'string' || typeof architecture !== 'string') return undefined;

@@ -15,7 +15,7 @@ const usualVariant: Readonly<Record<string, string>> = { arm: 'v7', arm64: 'v8' 
  * Whether an index child is wanted under a platform filter. No filter wants everything; a child without
  * a platform (or `unknown/unknown`, as attestations have) is always wanted, since nothing says it is not needed.
  */
-export function wantsPlatform(filter: readonly Platform[], child: Descriptor): boolean {
+export function wantsPlatform(filter: readonly Platform[], child: Pick<Descriptor, 'platform'>): boolean {
   const { platform } = child;
   if (filter.length === 0 || !platform || platform.os === 'unknown') return true;
   return filter.some(

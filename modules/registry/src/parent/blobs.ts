@@ -1,7 +1,6 @@
 import { finished, Readable } from 'node:stream';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
-import type { Cancellable } from '../oci/registry.ts';
 import { pullAccess, pushAccess } from './access.ts';
 import type { BlobPlaces } from './blob-places.ts';
 import type { OpenAnswer } from './connection.ts';
@@ -46,12 +45,15 @@ export function createBlobs(options: { readonly sender: Sender; readonly places:
         throw new ParentError('broken', `the parent does not tell the size of ${digest}`);
       return { size };
     },
-    async readBlob(repository, digest, { offset = 0, signal }: Cancellable & { readonly offset?: number } = {}) {
+    async readBlob(repository, digest, { offset = 0, arriving = false, signal } = {}) {
       const answer = await sender.open({
         method: 'GET',
         to: `/v2/${repository}/blobs/${digest}`,
         access: pullAccess(repository),
-        headers: offset > 0 ? { range: `bytes=${offset}-` } : {},
+        headers: {
+          ...(offset > 0 && { range: `bytes=${offset}-` }),
+          ...(arriving && { 'connected-registry': 'arriving' }),
+        },
         understands: offset > 0 ? [200, 206, 404, 416] : [200, 404],
         signal,
       });

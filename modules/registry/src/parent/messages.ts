@@ -4,6 +4,7 @@ import type { Clock } from '../status/clock.ts';
 import type { ChildIdentity } from './activation.ts';
 import { messagesAccess } from './access.ts';
 import { ociErrors } from './failure.ts';
+import { arrivingIn } from './arriving.ts';
 import { createOptionalApi } from './optional-api.ts';
 import { ParentError, type FeedCursor, type ParentMessage, type ParentRegistry } from './parent.ts';
 import { parseObject } from './read-body.ts';
@@ -23,11 +24,11 @@ export function createMessages(options: {
   const feed = createOptionalApi(clock);
 
   return {
-    async readMessages({ after, waitSeconds = 0, signal }) {
+    async readMessages({ after, arriving, waitSeconds = 0, signal }) {
       if (!self || feed.missing) return undefined;
       const answer = await sender.ask({
         method: 'GET',
-        to: pathFor(self, after, waitSeconds),
+        to: pathFor(self, { after, arriving, waitSeconds }),
         access: messagesAccess(self.registryName),
         understands: [200, 404, 405, 409],
         ...(waitSeconds > 0 && { answerTimeoutMs: waitSeconds * 1000 + answerMs }),
@@ -43,22 +44,33 @@ export function createMessages(options: {
         feed.markMissing();
         return undefined;
       }
-      const { journal, head, messages, expired, more } = parseObject(body, url.host);
+      const { journal, head, messages, expired, more, arriving: told } = parseObject(body, url.host);
+      const hints = arrivingIn(told);
       if (typeof journal !== 'string' || typeof head !== 'number' || !Array.isArray(messages)) throw noFeed(url.host);
       return {
         cursor: { journal, head },
         messages: messages.map((message) => messageIn(message) ?? refuse(url.host)),
         expired: expired === true,
         more: more === true,
+        ...(hints && { arriving: hints }),
       };
     },
   };
 }
 
-function pathFor({ registryName, instanceId }: ChildIdentity, after: FeedCursor | undefined, waitSeconds: number) {
+function pathFor(
+  { registryName, instanceId }: ChildIdentity,
+  asked: {
+    readonly after: FeedCursor | undefined;
+    readonly arriving: number | undefined;
+    readonly waitSeconds: number;
+  },
+): string {
+  const { after, arriving, waitSeconds } = asked;
   const query = new URLSearchParams({
     instance: instanceId,
     ...(after && { after: String(after.head), journal: after.journal }),
+    ...(arriving !== undefined && { arriving: String(arriving) }),
     ...(waitSeconds > 0 && { wait: String(waitSeconds) }),
   });
   return `/acr/gateway/${registryName}/messages?${query.toString()}`;

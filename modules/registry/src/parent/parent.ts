@@ -1,4 +1,6 @@
+import type { Readable } from 'node:stream';
 import type { Digest } from '../oci/digest.ts';
+import type { ArrivingBlob } from '../oci/arriving-blob.ts';
 import type { RepositoryName, Tag } from '../oci/names.ts';
 import type { RepositoryPattern } from '../oci/pattern.ts';
 import type { Cancellable, ImageSource, ImageTarget } from '../oci/registry.ts';
@@ -12,13 +14,21 @@ export interface ParentRegistry extends ImageSource, ImageTarget {
   /**
    * What changed after `after` in the repositories we may see; with nothing new the answer waits up to `waitSeconds`
    * (0 when absent) for it. Without `after` it comes at once and tells where to begin.
+   * With `arriving` (0, or the `arriving.head` of the last answer) hints are told, too, and end the wait.
    * Undefined: this parent has no message feed. Throws ParentError; `held`: we are not its active instance.
    */
   readMessages(options: {
     readonly after?: FeedCursor;
+    readonly arriving?: number;
     readonly waitSeconds?: number;
     readonly signal: AbortSignal;
   }): Promise<MessageFeedAnswer | undefined>;
+  /** `arriving`: also what is still on its way to a parent of our kind, which told of it; the rest comes when it comes. */
+  readBlob(
+    repository: RepositoryName,
+    digest: Digest,
+    options?: Cancellable & { readonly offset?: number; readonly arriving?: boolean },
+  ): Promise<Readable | undefined>;
   /** Undefined: it is not there. Throws ParentError, `broken` where the parent does not tell the size. */
   statBlob(
     repository: RepositoryName,
@@ -68,6 +78,8 @@ export interface MessageFeedAnswer {
   readonly expired: boolean;
   /** There is more than fits one answer. */
   readonly more: boolean;
+  /** What is on its way to the parent; undefined: not asked for, or it does not tell. */
+  readonly arriving?: { readonly head: number; readonly blobs: readonly ArrivingBlob[] };
 }
 
 /** One change at the parent. */

@@ -3,7 +3,7 @@ import type { Arrival } from './arrival.ts';
 import type { Passage } from './passage.ts';
 import { unavailable } from './questions.ts';
 
-/** A blob being fetched for clients. */
+/** A blob being fetched, and read meanwhile. */
 export interface Fetch {
   readonly size: number;
   readonly arrival: Arrival;
@@ -21,13 +21,13 @@ export interface ReadableBlob {
 /**
  * The blob for one client, who gets each byte when it comes. The last byte is held back until the whole is verified,
  * so that an answer that is complete is right. Throws UNAVAILABLE once the fetch has failed; where that is for want of
- * room here, the rest comes straight from the parent.
+ * room here, the rest comes straight from the parent, if `openPassage` is there.
  */
 export function readAlong(
   fetch: Fetch,
   options: {
     readonly openStored: () => Promise<ReadableBlob | undefined>;
-    readonly openPassage: (offset: number) => Passage;
+    readonly openPassage?: (offset: number) => Passage;
   },
 ): ReadableBlob {
   const { size, arrival } = fetch;
@@ -45,8 +45,8 @@ export function readAlong(
         return stored.read(buffer, position);
       }
       if (fetch.outcome !== 'under way') {
-        if (!isNoRoom(fetch.outcome)) throw unavailable(fetch.outcome);
-        passage ??= options.openPassage(position);
+        passage ??= isNoRoom(fetch.outcome) ? options.openPassage?.(position) : undefined;
+        if (!passage) throw unavailable(fetch.outcome);
         return passage.read(buffer).catch((error: unknown) => {
           throw unavailable(error);
         });

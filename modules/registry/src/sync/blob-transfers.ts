@@ -1,4 +1,5 @@
 import PQueue from 'p-queue';
+import { RegistryError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { ImageTarget } from '../oci/registry.ts';
@@ -7,21 +8,29 @@ import { rateAt } from '../settings/transfer-rate.ts';
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
 import { unlessAborted } from '../status/unless-aborted.ts';
+import type { Fetch } from './arriving-blob.ts';
 import { createArrival, type Arrival, type ArrivalRecorder } from './arrival.ts';
 import { createRateLimit, type RateLimit } from './rate-limit.ts';
 import { transferBlob, type BlobTransfer, type TransferOutcome } from './transfer-blob.ts';
+
+/** Why a blob is carried: nobody asked for it yet · a pass does · a client waits for it. In the order of their weight. */
+const lanes = ['ahead', 'scheduled', 'urgent'] as const;
+export type Lane = (typeof lanes)[number];
 
 /** All blobs on their way, whichever job asked: one limit, one rate, one transfer for each digest and target. */
 export interface BlobTransfers {
   /**
    * Brings one blob into the target's repository. A cut transfer goes on at the byte where it stopped, after a
    * back-off, for as long as some tries move it on. Throws the signal's reason on abort; what was received stays
-   * for the next time. Throws DIGEST_INVALID when the source sent wrong content twice. An urgent one, also one that is
-   * on its way already for somebody else, does not wait for its turn and goes first on the link.
+   * for the next time. Throws DIGEST_INVALID when the source sent wrong content twice. An urgent one goes first on the
+   * link. Each lane (`scheduled` when absent) has places of its own, so that a slow one holds up nobody who is in more
+   * of a hurry; who asks for what is on its way already in a lesser lane takes it over into his.
    */
-  carry(transfer: BlobTransfer, options?: { readonly isUrgent?: boolean }): Promise<TransferOutcome>;
+  carry(transfer: BlobTransfer, options?: { readonly lane?: Lane }): Promise<TransferOutcome>;
   /** What arrives of the blob at `target` from now on, whoever carries it. */
   follow(target: ImageTarget, digest: Digest): Following;
+  /** A blob of `repository` that is on its way and was told by `onArriving`: to be read while it arrives. */
+  findArriving(target: ImageTarget, repository: RepositoryName, digest: Digest): Fetch | undefined;
   /** Takes settings into force, for what is on its way as well. */
   limit(settings: TransferSettings): void;
   /** Of the link: for what crosses it beside blobs. */
@@ -37,13 +46,18 @@ export interface BlobTransfersOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly random: () => number;
+  /** A blob begins to cross the link; the result is called at its end. Undefined: it is nobody's business. */
+  readonly onArriving?: ((transfer: BlobTransfer) => (() => void) | undefined) | undefined;
 }
 
-interface Running {
+interface Running extends Fetch {
   readonly repository: RepositoryName;
   readonly signal: AbortSignal;
   readonly done: Promise<TransferOutcome>;
-  hurry(): void;
+  /** Began on a hint: who needs the blob does not fail with it. */
+  readonly isGuess: boolean;
+  readonly isTold: boolean;
+  raise(lane: Lane): void;
 }
 
 /** What is under way at one target. */
@@ -52,12 +66,15 @@ interface Traffic {
   readonly followed: Map<Digest, { readonly arrival: ArrivalRecorder; followers: number }>;
 }
 
-/** For as many clients' blobs as that; scheduled ones wait for a place among `transfer.concurrency`. */
+/** For as many clients' blobs as that; the others wait for a place among `transfer.concurrency`. */
 const urgentConcurrency = 16;
 
 export function createBlobTransfers(options: BlobTransfersOptions): BlobTransfers {
-  const queue = new PQueue({ concurrency: 4 });
-  const urgentQueue = new PQueue({ concurrency: urgentConcurrency });
+  const queues: Readonly<Record<Lane, PQueue>> = {
+    ahead: new PQueue({ concurrency: 4 }),
+    scheduled: new PQueue({ concurrency: 4 }),
+    urgent: new PQueue({ concurrency: urgentConcurrency }),
+  };
   const rate = createRateLimit({ clock: options.clock });
   const trafficByTarget = new WeakMap<ImageTarget, Traffic>();
 
@@ -83,53 +100,69 @@ export function createBlobTransfers(options: BlobTransfersOptions): BlobTransfer
     };
   }
 
-  /** Waits in a queue for its turn, and, once it is urgent, in the other one too: the first turn counts. */
-  function start(transfer: BlobTransfer, isUrgent: boolean): Running {
+  /** Waits in the queue of its lane for its turn and, once it is raised, in that of the other too: the first turn counts. */
+  function start(transfer: BlobTransfer, asked: Lane): Running {
     const { repository, signal, target, blob } = transfer;
     const following = follow(target, blob.digest);
     const { arrival } = following;
-    const urgency = { isUrgent };
+    let lane = asked;
+    let outcome: Fetch['outcome'] = 'under way';
+    let onEnd: (() => void) | undefined;
     let begin = (): void => undefined;
     const turn = new Promise<void>((resolve) => (begin = resolve));
-    const done = turn.then(() =>
-      transferBlob(transfer, { ...options, rate, arrival, isUrgent: () => urgency.isUrgent }),
-    );
-    const end = (): void => following.close();
-    const quiet = done.then(end, end);
-    const enter = (lane: PQueue): void => {
-      void lane.add(() => {
+    const onFound = (): void => void (onEnd = options.onArriving?.(transfer));
+    const isUrgent = (): boolean => lane === 'urgent';
+    const done = turn.then(() => transferBlob(transfer, { ...options, rate, arrival, isUrgent, onFound }));
+    const quiet = done
+      .then(
+        (result) => (outcome = result === 'absent' ? new RegistryError('BLOB_UNKNOWN') : 'here'),
+        (error: unknown) => (outcome = error instanceof Error ? error : new Error(String(error))),
+      )
+      .then(() => {
+        onEnd?.();
+        arrival.wake();
+        following.close();
+      });
+    const enter = (): void => {
+      void queues[lane].add(() => {
         begin();
         return quiet;
       });
     };
-    enter(isUrgent ? urgentQueue : queue);
+    enter();
     return {
-      ...{ repository, signal, done },
-      hurry() {
-        if (urgency.isUrgent) return;
-        urgency.isUrgent = true;
-        enter(urgentQueue);
+      ...{ repository, signal, done, arrival, size: blob.size, isGuess: asked === 'ahead' },
+      get outcome() {
+        return outcome;
+      },
+      get isTold() {
+        return onEnd !== undefined;
+      },
+      raise(to) {
+        if (lanes.indexOf(to) <= lanes.indexOf(lane)) return;
+        lane = to;
+        enter();
       },
     };
   }
 
   return {
     rate,
-    async carry(transfer, { isUrgent = false } = {}) {
+    async carry(transfer, { lane = 'scheduled' } = {}) {
       const { repository, signal } = transfer;
       const { digest } = transfer.blob;
       const { running } = trafficOf(transfer.target);
       for (let other = running.get(digest); other; other = running.get(digest)) {
-        if (isUrgent) other.hurry();
+        other.raise(lane);
         try {
           const outcome = await unlessAborted(other.done, signal);
           if (other.repository === repository) return outcome;
         } catch (error) {
-          if (other.repository === repository && !other.signal.aborted) throw error;
+          if (other.repository === repository && !other.signal.aborted && !other.isGuess) throw error;
         }
         signal.throwIfAborted();
       }
-      const own = start(transfer, isUrgent);
+      const own = start(transfer, lane);
       running.set(digest, own);
       try {
         return await own.done;
@@ -138,8 +171,13 @@ export function createBlobTransfers(options: BlobTransfersOptions): BlobTransfer
       }
     },
     follow,
+    findArriving(target, repository, digest) {
+      const found = trafficOf(target).running.get(digest);
+      return found?.isTold === true && found.repository === repository ? found : undefined;
+    },
     limit(settings) {
-      queue.concurrency = settings.concurrency;
+      queues.ahead.concurrency = settings.concurrency;
+      queues.scheduled.concurrency = settings.concurrency;
       rate.follow((now) => rateAt(settings, now));
     },
   };

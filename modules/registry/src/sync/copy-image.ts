@@ -81,7 +81,12 @@ export async function copyImage(
 }
 
 /** The index children that were left out on purpose. */
-async function copyManifest(copy: Copy, stored: StoredManifest, referrers: boolean): Promise<readonly Digest[]> {
+async function copyManifest(
+  copy: Copy,
+  stored: StoredManifest,
+  referrers: boolean,
+  platform?: Platform,
+): Promise<readonly Digest[]> {
   copy.seen.add(stored.digest);
   const { target, transfers, signal } = copy;
   const { repository, platforms = [], children = true, childReferrers = true } = copy.job;
@@ -93,7 +98,7 @@ async function copyManifest(copy: Copy, stored: StoredManifest, referrers: boole
     if (!wanted) absent.push(child.digest);
   }
   const isNew = !(await target.hasManifest(repository, stored.digest, { signal }));
-  if (isNew || copy.job.lostBlobs === true) await copyBlobs(copy, manifest.blobs);
+  if (isNew || copy.job.lostBlobs === true) await copyBlobs(copy, manifest.blobs, platform);
   if (isNew) {
     await target.putManifest(repository, stored, { absent, signal });
     transfers.rate.charge(stored.bytes.length);
@@ -109,12 +114,12 @@ async function copyChild(copy: Copy, child: Descriptor, referrers: boolean): Pro
   const { source, target, signal } = copy;
   const { repository } = copy.job;
   if (!manifestMediaTypes.includes(child.mediaType)) {
-    await copyBlobs(copy, [child]);
+    await copyBlobs(copy, [child], child.platform);
     return false;
   }
   const stored = await source.findManifest(repository, child.digest, { signal });
   if (stored) {
-    await copyManifest(copy, stored, referrers);
+    await copyManifest(copy, stored, referrers, child.platform);
     return true;
   }
   if (await target.hasManifest(repository, child.digest, { signal })) return true;
@@ -125,12 +130,13 @@ async function copyChild(copy: Copy, child: Descriptor, referrers: boolean): Pro
 }
 
 /** Waits for all of them, so that nothing runs on after this has thrown. */
-async function copyBlobs(copy: Copy, blobs: readonly Descriptor[]): Promise<void> {
+async function copyBlobs(copy: Copy, blobs: readonly Descriptor[], platform?: Platform): Promise<void> {
   const { source, target, transfers, signal, progress } = copy;
-  const { repository } = copy.job;
+  const { repository, tag } = copy.job;
+  const image = tag && { tag, platform };
   const results = await Promise.allSettled(
     blobs.map(async (blob) => {
-      const outcome = await transfers.carry({ source, target, repository, blob, signal, progress });
+      const outcome = await transfers.carry({ source, target, repository, blob, signal, progress, image });
       if (outcome === 'absent' && !blob.urls?.length) {
         throw new RegistryError('BLOB_UNKNOWN', { message: `the source lacks blob ${blob.digest} of ${repository}` });
       }

@@ -1,4 +1,6 @@
-import { setMaxListeners } from 'node:events';
+import type { ArrivingBlob } from '../oci/arriving-blob.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { RepositoryName } from '../oci/names.ts';
 import type { ChildReport, ParentRegistry } from '../parent/parent.ts';
 import { nextRun, windowAt } from '../settings/schedule.ts';
 import type { ParentSettings, Settings } from '../settings/settings.ts';
@@ -6,16 +8,20 @@ import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
 import type { SyncStatus, SyncTrigger } from '../status/sync-status.ts';
 import type { Store } from '../store/store.ts';
+import { hintsOf } from './arriving-hint.ts';
+import { readAlong, type ReadableBlob } from './arriving-blob.ts';
 import { createBlobTransfers } from './blob-transfers.ts';
 import { createDetails } from './details.ts';
 import { statusOf } from './engine-status.ts';
 import type { Link } from './link.ts';
 import { createCursorKeeper } from './feed-cursor.ts';
+import { createFetchAhead } from './fetch-ahead.ts';
 import { createNap } from './nap.ts';
 import { earlier, nextStep, releaseStep, type Step } from './next-step.ts';
 import { createParentActivation } from './parent-activation.ts';
 import { createParentLink } from './parent-link.ts';
-import { previewPass, type Preview } from './preview.ts';
+import type { Preview } from './preview.ts';
+import { createPreviews } from './previews.ts';
 import { createRemovalGuard } from './removal-guard.ts';
 import { createRetry } from './retry.ts';
 import { createStepRunner } from './step-runner.ts';
@@ -31,6 +37,8 @@ export interface SyncEngineOptions {
   readonly onStatus?: (status: SyncStatus) => void;
   /** All that `recover` asked for is here again. */
   readonly onRecovered?: () => void;
+  /** A blob begins to arrive for an image that comes later; the result is called at its end. Nothing but a hint. */
+  readonly onArriving?: (blob: ArrivingBlob) => () => void;
   /** How this registry is, for a parent of our kind; without it nothing is told. */
   readonly describe?: () => ChildReport;
   /** 0 to 1; default Math.random. */
@@ -56,6 +64,8 @@ export interface SyncEngine {
    */
   recover(): Promise<void>;
   status(): SyncStatus;
+  /** What `onArriving` told and is still on its way, to be read while it arrives; who may is for the caller to check. */
+  openArriving(repository: RepositoryName, digest: Digest): ReadableBlob | undefined;
   /** For fetching on demand; undefined while there is no parent, or this registry is not active. */
   link(): Link | undefined;
   /** Stops at once; what was received stays for the next start. Resolves when nothing runs any more. */
@@ -64,16 +74,22 @@ export interface SyncEngine {
 
 /** One loop decides (`nextStep`), runs (`StepRunner`) or sleeps; everything else only leaves notes for it and kicks it. */
 export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
-  const { store, connect, clock, log, onStatus, onRecovered, describe, random = Math.random } = options;
-  const transfers = createBlobTransfers({ clock, log, random });
+  const { store, connect, clock, log, onStatus, onRecovered, onArriving, describe, random = Math.random } = options;
+  const tellArriving = onArriving && hintsOf(store.replica, onArriving);
+  const transfers = createBlobTransfers({ clock, log, random, onArriving: tellArriving });
+  const ahead = createFetchAhead({ store, transfers, log });
   const details = createDetails({ clock });
   const ledger = createSyncLedger({ store, clock });
   const activation = createParentActivation({ records: store.records });
-  const link = createParentLink({ connect, clock, log, random, onChange: askForPass, onRefused: askAgain, describe });
+  const link = createParentLink({
+    ...{ connect, clock, log, random, describe },
+    ...{ onChange: askForPass, onArriving: fetchAhead, onRefused: askAgain },
+  });
   const cursors = createCursorKeeper({ records: store.records, clock });
   const guard = createRemovalGuard({ records: store.records, clock });
   const retry = createRetry({ clock, random });
   const parts = { store, link, ledger, activation, cursors, guard, transfers, details, retry, clock, log };
+  const previews = createPreviews({ store, guard, clock, log });
   const runner = createStepRunner({ ...parts, onStatus: notify, onProgress: notifySoon, onRecovered });
   const nap = createNap({ clock });
   let wanted: Wanted | undefined;
@@ -81,7 +97,6 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   let confirmsRemoval = false;
   let woken = true;
   let next: Date | undefined;
-  let previewing: { readonly stop: AbortController; readonly ended: Promise<Preview> } | undefined;
   let closed = false;
   let noticeDue = false;
 
@@ -153,6 +168,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     const to = wanted?.active === true && activation.isThere ? wanted.parent : undefined;
     const window = to && windowAt(to.syncProperties, clock.now());
     const isOpen = window?.open === true;
+    if (!isOpen) ahead.stop(new Error('nothing may be fetched now'));
     link.tendFeed(wanted && to && isOpen ? { parent: to, since: cursors.usableFor(wanted) } : undefined);
     return isOpen ? window.closes : undefined;
   }
@@ -174,6 +190,19 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     notify();
   }
 
+  /** As for a pass: inside the window, by the rules, and not before the parent may be tried again. */
+  function fetchAhead(blobs: readonly ArrivingBlob[]): void {
+    const sync = wanted?.parent?.syncProperties;
+    const parent = sync && !retry.at && windowAt(sync, clock.now()).open ? parentNow() : undefined;
+    if (wanted && parent) ahead.take(blobs, { parent, rules: wanted.settings.repositories });
+  }
+
+  /** Undefined while nobody may ask it. */
+  function parentNow(): ParentRegistry | undefined {
+    const to = wanted?.active === true && !closed ? wanted.parent : undefined;
+    return to && link.openFor(to);
+  }
+
   function askForPass(): void {
     asked ??= 'Scheduled';
     nap.kick();
@@ -188,6 +217,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   function restart(reason: string): void {
     if (runner.running?.step.kind === 'pass') asked ??= runner.running.step.trigger;
     runner.stop(new Error(reason));
+    ahead.stop(new Error(reason));
     retry.reset();
   }
 
@@ -249,23 +279,8 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       return Promise.resolve({ started });
     },
     async preview({ timeoutMs }) {
-      const [to, settings] = wanted?.active === true && !closed ? [wanted.parent, wanted.settings] : [];
-      const parent = to && link.openFor(to);
-      if (!parent || !settings || previewing) return undefined;
-      const [stop, answered] = [new AbortController(), new AbortController()];
-      setMaxListeners(0, stop.signal);
-      clock.wait(timeoutMs, answered.signal).then(
-        () => stop.abort(new Error('the time was over')),
-        () => undefined,
-      );
-      const ended = previewPass({ store, parent, settings, guard, signal: stop.signal, clock, log });
-      previewing = { stop, ended };
-      try {
-        return await ended;
-      } finally {
-        answered.abort();
-        previewing = undefined;
-      }
+      const parent = parentNow();
+      return wanted && parent && previews.run({ parent, settings: wanted.settings, timeoutMs });
     },
     async recover() {
       await loaded;
@@ -274,17 +289,19 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       nap.kick();
     },
     status,
+    openArriving(repository, digest) {
+      const fetch = transfers.findArriving(store.replica, repository, digest);
+      return fetch && readAlong(fetch, { openStored: () => store.openBlob(repository, digest) });
+    },
     link() {
-      const to = wanted?.active === true && !closed ? wanted.parent : undefined;
-      const parent = to && link.openFor(to);
+      const parent = parentNow();
       return parent && { parent, transfers };
     },
     async close() {
       closed = true;
       runner.stop(new Error('the sync engine is closing'));
-      previewing?.stop.abort(new Error('the sync engine is closing'));
       nap.kick();
-      await previewing?.ended.catch(() => undefined);
+      await Promise.all([previews.close(), ahead.close()]);
       await ended;
     },
   };

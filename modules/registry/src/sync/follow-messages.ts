@@ -1,3 +1,4 @@
+import type { ArrivingBlob } from '../oci/arriving-blob.ts';
 import { ParentError, type FeedCursor, type ParentRegistry } from '../parent/parent.ts';
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
@@ -24,20 +25,25 @@ export async function followMessages(options: {
   readonly log: Log;
   readonly random: () => number;
   readonly onChange: () => void;
+  /** Blobs are on their way to the parent. */
+  readonly onArriving: (blobs: readonly ArrivingBlob[]) => void;
   /** The parent says that this instance is not the active one. */
   readonly onRefused: () => void;
 }): Promise<void> {
-  const { parent, signal, clock, log, random, onChange, onRefused } = options;
+  const { parent, signal, clock, log, random, onChange, onArriving, onRefused } = options;
   let after = options.since;
+  let arriving = 0;
   let failures = 0;
   while (!signal.aborted) {
     try {
       const askedMs = clock.now().getTime();
-      const answer = await parent.readMessages({ ...(after && { after }), waitSeconds, signal });
+      const answer = await parent.readMessages({ ...(after && { after }), arriving, waitSeconds, signal });
       failures = 0;
       // What changed before the first answer may have been missed.
       if (answer && (answer.messages.length > 0 || answer.expired || !after)) onChange();
+      if (answer?.arriving && answer.arriving.blobs.length > 0) onArriving(answer.arriving.blobs);
       after = answer?.cursor;
+      arriving = answer?.arriving?.head ?? 0;
       if (!answer) await pause(askAgainMs);
       // Changes come in crowds, and an answer that did not wait would be asked for again at once.
       else await pause(shortestTurnMs - (clock.now().getTime() - askedMs));

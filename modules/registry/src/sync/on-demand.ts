@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import { RegistryError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Descriptor } from '../oci/manifest.ts';
@@ -12,6 +11,7 @@ import type { OnDemandResult } from '../status/metrics.ts';
 import type { Store } from '../store/store.ts';
 import { readAlong, type Fetch, type ReadableBlob } from './arriving-blob.ts';
 import { copyImage, referrersLimit } from './copy-image.ts';
+import { freshStop } from './fresh-stop.ts';
 import type { Link } from './link.ts';
 import { openPassage } from './passage.ts';
 import { pendingChanges } from './pass.ts';
@@ -130,7 +130,7 @@ export function createOnDemand({ store, link, clock, log, onAnswer }: OnDemandOp
     fetches.set(key, fetch);
     begin(
       to.transfers
-        .carry(transfer, { isUrgent: true })
+        .carry(transfer, { lane: 'urgent' })
         .then(
           (outcome) => {
             fetch.outcome = outcome === 'absent' ? new RegistryError('BLOB_UNKNOWN') : 'here';
@@ -217,11 +217,4 @@ export function createOnDemand({ store, link, clock, log, onAnswer }: OnDemandOp
       await Promise.all(jobs);
     },
   };
-}
-
-/** Everything under way listens to it. */
-function freshStop(): AbortController {
-  const stop = new AbortController();
-  setMaxListeners(0, stop.signal);
-  return stop;
 }

@@ -1,3 +1,4 @@
+import type { ArrivingBlob } from '../oci/arriving-blob.ts';
 import type { ChildReport, FeedCursor, ParentRegistry } from '../parent/parent.ts';
 import type { ParentSettings } from '../settings/settings.ts';
 import type { Clock } from '../status/clock.ts';
@@ -13,6 +14,8 @@ export interface ParentLinkOptions {
   readonly random: () => number;
   /** The message feed tells that something changed at the parent. */
   readonly onChange: () => void;
+  /** The message feed tells that blobs are on their way to the parent. */
+  readonly onArriving: (blobs: readonly ArrivingBlob[]) => void;
   /** The message feed tells that this instance is not the active one. */
   readonly onRefused: () => void;
   /** How this registry is, for its parent. */
@@ -36,7 +39,7 @@ export interface ParentLink {
 }
 
 export function createParentLink(options: ParentLinkOptions): ParentLink {
-  const { connect, clock, log, random, onChange, onRefused, describe } = options;
+  const { connect, clock, log, random, onChange, onArriving, onRefused, describe } = options;
   let parent: { readonly registry: ParentRegistry; readonly key: string } | undefined;
   let feed: { readonly stop: AbortController; readonly ended: Promise<unknown> } | undefined;
   let contacted = false;
@@ -83,7 +86,7 @@ export function createParentLink(options: ParentLinkOptions): ParentLink {
         const stop = new AbortController();
         const [registry, { since }, { signal }] = [open(listen.parent), listen, stop];
         const shared = { parent: registry, signal, clock, log };
-        const following = followMessages({ ...shared, since, random, onChange, onRefused });
+        const following = followMessages({ ...shared, since, random, onChange, onArriving, onRefused });
         const reporting = describe && reportUpward({ ...shared, describe });
         feed = { stop, ended: Promise.all([following, reporting]) };
       }

@@ -1,7 +1,7 @@
 import { addAbortSignal } from 'node:stream';
 import { RegistryError } from '../errors.ts';
-import type { Descriptor } from '../oci/manifest.ts';
-import type { RepositoryName } from '../oci/names.ts';
+import type { Descriptor, Platform } from '../oci/manifest.ts';
+import type { RepositoryName, Tag } from '../oci/names.ts';
 import type { BlobUpload, ImageSource, ImageTarget, Pace } from '../oci/registry.ts';
 import { ParentError } from '../parent/parent.ts';
 import { backOffMs } from '../status/back-off.ts';
@@ -19,12 +19,14 @@ export interface TransferProgress {
 }
 
 export interface BlobTransfer {
-  readonly source: ImageSource;
+  readonly source: Pick<ImageSource, 'readBlob'>;
   readonly target: ImageTarget;
   readonly repository: RepositoryName;
   readonly blob: Descriptor;
   readonly signal: AbortSignal;
   readonly progress?: TransferProgress | undefined;
+  /** That it belongs to; children are told of it. */
+  readonly image?: { readonly tag: Tag; readonly platform?: Platform | undefined } | undefined;
 }
 
 /** `absent`: the source does not have it. */
@@ -38,6 +40,8 @@ export interface TransferBlobOptions {
   readonly arrival: ArrivalRecorder;
   /** Whether it goes before others on the link, now. */
   readonly isUrgent: () => boolean;
+  /** It really has to cross the link. */
+  readonly onFound?: () => void;
 }
 
 /** Tries in a row without a single new byte before the transfer is given up for this pass. */
@@ -55,6 +59,7 @@ export async function transferBlob(transfer: BlobTransfer, options: TransferBlob
     return 'mounted';
   }
   progress?.found(blob);
+  options.onFound?.();
   const meter = createMeter(progress, arrival);
   let wrongBefore = false;
   for (let fruitless = 0; ;) {

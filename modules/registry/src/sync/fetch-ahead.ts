@@ -1,0 +1,83 @@
+import type { ArrivingBlob } from '../oci/arriving-blob.ts';
+import type { ImageSource } from '../oci/registry.ts';
+import { ParentError, type ParentRegistry } from '../parent/parent.ts';
+import type { RepositoryRule } from '../settings/settings.ts';
+import type { Log } from '../status/log.ts';
+import type { Store } from '../store/store.ts';
+import { isWantedBy } from './arriving-hint.ts';
+import type { BlobTransfers } from './blob-transfers.ts';
+import { freshStop } from './fresh-stop.ts';
+import { pendingChanges } from './pass.ts';
+
+/** Brings blobs here while they still arrive at the parent, so that layers do not wait for each other's images. */
+export interface FetchAhead {
+  /** Begins with those that `rules` want. Nothing depends on it: what fails is left to the pass, which goes on there. */
+  take(
+    hints: readonly ArrivingBlob[],
+    from: { readonly parent: Pick<ParentRegistry, 'readBlob'>; readonly rules: readonly RepositoryRule[] },
+  ): void;
+  /** Ends what is under way; what was received stays. */
+  stop(reason: Error): void;
+  /** The same; resolves when nothing runs any more. */
+  close(): Promise<void>;
+}
+
+export function createFetchAhead(options: {
+  readonly store: Pick<Store, 'replica' | 'outbox'>;
+  readonly transfers: Pick<BlobTransfers, 'carry'>;
+  readonly log: Log;
+}): FetchAhead {
+  const { store, transfers, log } = options;
+  const { replica } = store;
+  const jobs = new Set<Promise<void>>();
+  let stop = freshStop();
+
+  async function fetchAll(...[hints, { parent, rules }]: Parameters<FetchAhead['take']>): Promise<void> {
+    const { signal } = stop;
+    const wanted = hints.filter((hint) => isWantedBy(rules, hint));
+    if (wanted.length === 0) return;
+    const source = onlyWhatComes(parent);
+    const pending = await pendingChanges(store.outbox.read());
+    await Promise.all(
+      wanted.map(async ({ repository, tag, platform, digest, size }) => {
+        // A push here wins over the parent's image.
+        if (pending.hasTag(repository, tag)) return;
+        const blob = { digest, size, mediaType: 'application/octet-stream' };
+        const transfer = { source, target: replica, repository, blob, signal, image: { tag, platform } };
+        try {
+          await transfers.carry(transfer, { lane: 'ahead' });
+        } catch (error) {
+          log.debug('A blob did not come ahead of its image.', { repository, tag, digest, error });
+        }
+      }),
+    );
+  }
+
+  return {
+    take(...asked) {
+      const job = fetchAll(...asked)
+        .catch((error: unknown) => log.warn('Nothing can be fetched ahead of its image.', { error }))
+        .finally(() => jobs.delete(job));
+      jobs.add(job);
+    },
+    stop(reason) {
+      stop.abort(reason);
+      stop = freshStop();
+    },
+    async close() {
+      stop.abort(new Error('the sync engine is closing'));
+      await Promise.all(jobs);
+    },
+  };
+}
+
+/** A parent that no longer brings a blob is no reason to throw away what came of it. */
+function onlyWhatComes(parent: Pick<ParentRegistry, 'readBlob'>): Pick<ImageSource, 'readBlob'> {
+  return {
+    async readBlob(repository, digest, options) {
+      const content = await parent.readBlob(repository, digest, { ...options, arriving: true });
+      if (!content) throw new ParentError('refused', `${digest} is not on its way to the parent any more`);
+      return content;
+    },
+  };
+}

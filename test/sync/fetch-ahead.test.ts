@@ -1,0 +1,151 @@
+import { randomBytes } from 'node:crypto';
+import { expect } from 'chai';
+import { digestOf } from '../../modules/registry/src/oci/digest.ts';
+import { pushImage, sampleImage, sampleIndex, type SampleImage } from '../helpers/images.ts';
+import { repository, tag } from '../helpers/names.ts';
+import { reader } from '../http/registry-server.ts';
+import { openChain, type ChainLayer, type LayerChain } from './layer-chain.ts';
+
+const hello = repository('plant/hello');
+const [v1, v2, v3] = [tag('v1'), tag('v2'), tag('v3')];
+const mebibyte = 1024 * 1024;
+const hourMs = 3_600_000;
+
+/** Real registries over HTTP; the gate of the top layer decides how much of an image has come from the cloud. */
+describe('an image on its way through layers', () => {
+  let chain: LayerChain;
+  let image: SampleImage;
+  let layerPath: string;
+
+  afterEach(() => chain.close());
+
+  async function open(depth: number, settings: Readonly<Record<string, unknown>> = {}): Promise<readonly ChainLayer[]> {
+    chain = await openChain(depth);
+    await pushImage(chain.cloud.store.local, hello, sampleImage(['small']), v1);
+    for (const [index, layer] of chain.layers.entries()) {
+      layer.apply(index === depth - 1 ? settings : {});
+      await layer.inSync();
+    }
+    return chain.layers;
+  }
+
+  /** Pushes an image with one large layer to the cloud, of which the top layer gets no more than so much. */
+  async function push(allowedBytes: number, name = v2): Promise<void> {
+    const { gate } = chain.layers[0]!;
+    void gate.allow(gate.passedBytes + allowedBytes);
+    image = sampleImage([randomBytes(3 * mebibyte)]);
+    layerPath = `/v2/plant/hello/blobs/${digestOf(image.blobs[1]!)}`;
+    await pushImage(chain.cloud.store.local, hello, image, name);
+  }
+
+  const letAllThrough = (): void => chain.layers.forEach(({ gate }) => void gate.allow(Infinity));
+  const sizeBytes = (): number => image.blobs.reduce((sum, { length }) => sum + length, 0);
+  const has = ({ registry }: ChainLayer, name = v2) =>
+    registry.store.resolveTag(hello, name).then((digest) => digest === image.manifest.digest);
+  const hasLayer = ({ registry }: ChainLayer) => registry.store.replica.hasBlob(hello, digestOf(image.blobs[1]!));
+
+  it('reaches the bottom of three while it still comes to the top, each byte once on each link', async () => {
+    const layers = await open(3);
+    const [top, middle, bottom] = layers as [ChainLayer, ChainLayer, ChainLayer];
+    const before = layers.map(({ gate }) => gate.passedBytes);
+    await push(2 * mebibyte);
+    await chain.comes(() => bottom.gate.passedBytes >= before[2]! + 2 * mebibyte - 1000);
+    for (const layer of layers) {
+      expect(await hasLayer(layer)).to.equal(false);
+      expect(await has(layer)).to.equal(false);
+    }
+    letAllThrough();
+    await chain.comes(() => has(bottom));
+    for (const layer of [top, middle]) expect(await has(layer)).to.equal(true);
+    expect(layers.map(({ gate }, index) => gate.passedBytes - before[index]!)).to.deep.equal(
+      layers.map(() => sizeBytes()),
+    );
+  });
+
+  it('is nothing that clients can see, or pull, before it is there', async () => {
+    const [top, bottom] = (await open(2)) as [ChainLayer, ChainLayer];
+    await push(mebibyte);
+    await chain.comes(() => bottom.gate.asked(`GET ${layerPath}`) > 0);
+    for (const { registry } of [top, bottom]) {
+      expect(await registry.ask('GET', layerPath)).to.include({ status: 404, code: 'BLOB_UNKNOWN' });
+      expect(await registry.ask('HEAD', layerPath)).to.include({ status: 404 });
+      expect(await registry.ask('GET', `/v2/plant/hello/manifests/v2`)).to.include({ status: 404 });
+    }
+    const ahead = { headers: { 'Connected-Registry': 'arriving' } };
+    expect(await top.registry.ask('GET', layerPath, { ...ahead, as: reader })).to.include({ status: 401 });
+    expect(await top.registry.ask('GET', layerPath.replace('plant/', 'other/'), ahead)).to.include({ status: 404 });
+  });
+
+  it('is verified by each layer itself', async () => {
+    const [, bottom] = (await open(2)) as [ChainLayer, ChainLayer];
+    const spoiled = bottom.gate.fail(/^GET .*\/blobs\//, { kind: 'flip', atByte: mebibyte / 2 }, 1);
+    await push(mebibyte);
+    await chain.comes(() => bottom.gate.asked(`GET ${layerPath}`) > 0);
+    await spoiled;
+    letAllThrough();
+    await chain.comes(() => has(bottom));
+    expect(await hasLayer(bottom)).to.equal(true);
+    expect(bottom.gate.asked(`GET ${layerPath}`)).to.equal(2);
+  });
+
+  it('goes on where it was when the parent gives up, and comes again', async () => {
+    const [top, bottom] = (await open(2)) as [ChainLayer, ChainLayer];
+    const before = bottom.gate.passedBytes;
+    await push(2 * mebibyte);
+    await chain.comes(() => bottom.gate.passedBytes - before >= 2 * mebibyte - 1000);
+    top.apply({}, { active: false });
+    await chain.comes(() => bottom.gate.asked(`GET ${layerPath}`) > 1);
+    expect(await has(bottom)).to.equal(false);
+    letAllThrough();
+    top.apply();
+    await chain.comes(() => has(bottom));
+    // The gate counts the answer that there is no such blob, too.
+    expect(bottom.gate.passedBytes - before).to.be.within(sizeBytes(), sizeBytes() + 1000);
+  });
+
+  it('stops at the end of the child’s window, and goes on there in the next', async () => {
+    const everyOtherHour = { syncProperties: { schedule: '0 9-21/2 * * *', syncWindow: 'PT1H' } };
+    const [top, bottom] = (await open(2, { parent: everyOtherHour })) as [ChainLayer, ChainLayer];
+    const before = bottom.gate.passedBytes;
+    await push(2 * mebibyte);
+    await chain.comes(() => bottom.gate.passedBytes - before >= 2 * mebibyte - 1000);
+    const brokenOff = top.registry.sampled(({ endpoint }) => endpoint === 'gateway-messages');
+    await bottom.registry.clock.advance(hourMs);
+    await brokenOff;
+    const [asked, passed] = [bottom.gate.lines.length, bottom.gate.passedBytes];
+    letAllThrough();
+    await chain.comes(() => has(top));
+    await bottom.registry.clock.advance(hourMs / 2);
+    expect([bottom.gate.lines.length, bottom.gate.passedBytes]).to.deep.equal([asked, passed]);
+    await bottom.registry.clock.advance(hourMs / 2);
+    await chain.comes(() => has(bottom));
+    expect(bottom.gate.passedBytes - before).to.equal(sizeBytes());
+  });
+
+  it('is fetched as far as the rules of the child want it', async () => {
+    const rule = { name: 'plant/hello', tags: ['v1', 'v2'], platforms: ['linux/amd64'] };
+    const [top, bottom] = (await open(2, { repositories: [rule] })) as [ChainLayer, ChainLayer];
+    void top.gate.allow(top.gate.passedBytes);
+    const [amd, arm, other] = [1, 2, 3].map(() => sampleImage([randomBytes(2 * mebibyte)])) as [
+      SampleImage,
+      SampleImage,
+      SampleImage,
+    ];
+    const index = sampleIndex([
+      [{ os: 'linux', architecture: 'arm64' }, arm],
+      [{ os: 'linux', architecture: 'amd64' }, amd],
+    ]);
+    top.apply({}, { active: false });
+    await pushImage(chain.cloud.store.local, hello, other, v3);
+    await pushImage(chain.cloud.store.local, hello, index, v2);
+    top.apply();
+    const told = (): number => top.registry.gateway.arrivals.after(0).length;
+    await chain.comes(() => told() === 2);
+    const heardAll = `arriving=${top.registry.gateway.arrivals.head}`;
+    await chain.comes(() => bottom.gate.lines.some((line) => line.includes(heardAll)));
+    letAllThrough();
+    await chain.comes(async () => (await bottom.registry.store.resolveTag(hello, v2)) === index.manifest.digest);
+    const asked = (one: SampleImage) => bottom.gate.asked(`GET /v2/plant/hello/blobs/${digestOf(one.blobs[1]!)}`);
+    expect([asked(amd), asked(arm), asked(other)]).to.deep.equal([1, 0, 0]);
+  });
+});
