@@ -65,12 +65,21 @@ export interface ImageTarget {
     blob: Pick<Descriptor, 'digest' | 'size'>,
     options?: Cancellable,
   ): Promise<BlobUpload>;
+  /** Only where small blobs may come without an upload. */
+  readonly wholeBlobs?: WholeBlobs;
   /** Throws MANIFEST_BLOB_UNKNOWN when something it refers to is missing, MANIFEST_INVALID, DIGEST_INVALID. */
   putManifest(repository: RepositoryName, manifest: StoredManifest, options?: PutManifestOptions): Promise<void>;
   /** False when there was no such tag. */
   deleteTag(repository: RepositoryName, tag: Tag, options?: Cancellable): Promise<boolean>;
   /** Deletes the manifest and every tag that points at it; false when there was none. */
   deleteManifest(repository: RepositoryName, digest: Digest, options?: Cancellable): Promise<boolean>;
+}
+
+export interface WholeBlobs {
+  /** Whether it is small, and has no unfinished upload that should go on instead. */
+  accepts(blob: Pick<Descriptor, 'digest' | 'size'>): boolean;
+  /** Verifies, makes durable, makes visible. Throws DIGEST_INVALID. */
+  put(repository: RepositoryName, digest: Digest, bytes: Buffer): Promise<void>;
 }
 
 export interface BlobUpload {

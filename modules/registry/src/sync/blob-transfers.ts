@@ -9,6 +9,7 @@ import type { Log } from '../status/log.ts';
 import { unlessAborted } from '../status/unless-aborted.ts';
 import { createArrival, type Arrival, type ArrivalRecorder } from './arrival.ts';
 import { createRateLimit, type RateLimit } from './rate-limit.ts';
+import { isSentWhole } from './send-whole.ts';
 import { transferBlob, type BlobTransfer, type TransferOutcome } from './transfer-blob.ts';
 
 /** All blobs on their way, whichever job asked: one limit, one rate, one transfer for each digest and target. */
@@ -54,9 +55,12 @@ interface Traffic {
 
 /** For as many clients' blobs as that; scheduled ones wait for a place among `transfer.concurrency`. */
 const urgentConcurrency = 16;
+/** So many small blobs go beside each large one: their time is that of the questions, not of the bytes. */
+const smallInPlaceOfOne = 4;
 
 export function createBlobTransfers(options: BlobTransfersOptions): BlobTransfers {
   const queue = new PQueue({ concurrency: 4 });
+  const smallQueue = new PQueue({ concurrency: 4 * smallInPlaceOfOne });
   const urgentQueue = new PQueue({ concurrency: urgentConcurrency });
   const rate = createRateLimit({ clock: options.clock });
   const trafficByTarget = new WeakMap<ImageTarget, Traffic>();
@@ -102,7 +106,7 @@ export function createBlobTransfers(options: BlobTransfersOptions): BlobTransfer
         return quiet;
       });
     };
-    enter(isUrgent ? urgentQueue : queue);
+    enter(isUrgent ? urgentQueue : isSentWhole(transfer) ? smallQueue : queue);
     return {
       ...{ repository, signal, done },
       hurry() {
@@ -140,6 +144,7 @@ export function createBlobTransfers(options: BlobTransfersOptions): BlobTransfer
     follow,
     limit(settings) {
       queue.concurrency = settings.concurrency;
+      smallQueue.concurrency = settings.concurrency * smallInPlaceOfOne;
       rate.follow((now) => rateAt(settings, now));
     },
   };

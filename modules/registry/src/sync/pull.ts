@@ -118,6 +118,7 @@ export async function isUntouched(
 ): Promise<boolean> {
   const now = await store.describeTag(repository, tag);
   if (before?.digest !== now?.digest || before?.updated.getTime() !== now?.updated.getTime()) return false;
+  if ((await store.outbox.pending()).count === 0) return true;
   const pending = await pendingChanges(store.outbox.read());
   return !pending.hasTag(repository, tag) && !pending.hasDelete(repository, digest);
 }
