@@ -20,6 +20,11 @@ export interface Cancellable {
   readonly signal?: AbortSignal;
 }
 
+export interface ReferrersOptions extends Cancellable {
+  /** Every tag of the repository, as just listed: a fallback tag that is not among them need not be asked for. */
+  readonly allTags?: ReadonlySet<Tag> | undefined;
+}
+
 /**
  * A registry to copy from: our store, or the parent. "Not there" is `undefined` or an empty listing;
  * anything else that goes wrong throws. A listing that breaks off throws too: it is never silently short.
@@ -37,7 +42,7 @@ export interface ImageSource {
     options?: Cancellable,
   ): Promise<StoredManifest | undefined>;
   /** Manifests whose `subject` is `subject`, from the referrers API or the fallback tag. */
-  listReferrers(repository: RepositoryName, subject: Digest, options?: Cancellable): AsyncIterable<Descriptor>;
+  listReferrers(repository: RepositoryName, subject: Digest, options?: ReferrersOptions): AsyncIterable<Descriptor>;
   /** The content from byte `offset` (default 0) on. Not verified here: `BlobUpload.commit` does that. */
   readBlob(
     repository: RepositoryName,
@@ -76,7 +81,8 @@ export interface ImageTarget {
 }
 
 export interface WholeBlobs {
-  /** Whether it is small, and has no unfinished upload that should go on instead. */
+  readonly limitBytes: number;
+  /** Whether it is small enough, and has no unfinished upload that should go on instead. */
   accepts(blob: Pick<Descriptor, 'digest' | 'size'>): boolean;
   /** Verifies, makes durable, makes visible. Throws DIGEST_INVALID. */
   put(repository: RepositoryName, digest: Digest, bytes: Buffer): Promise<void>;

@@ -82,8 +82,9 @@ export function createImageReader({ directory, tables, log, onDamage, renewLink 
     hasRepository: (repository) => answer(() => tables.repository.getSync(repository) !== undefined),
 
     async statBlob(repository, digest) {
+      if (sizeOf(repository, digest) === undefined) return undefined;
       await renewLink(repository, digest);
-      const size = sizeOf(repository, digest);
+      const size = sizeOf(repository, digest); // it may have gone meanwhile
       return size === undefined ? undefined : { size };
     },
 

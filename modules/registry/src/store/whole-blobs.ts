@@ -15,6 +15,8 @@ export function createWholeBlobs(
 ): WholeBlobs {
   const { uploads, ensureRoom } = options;
   return {
+    limitBytes: smallBlobBytes,
+
     accepts: ({ digest, size }) => size <= smallBlobBytes && !uploads.has(blobUploadId(digest)),
 
     async put(repository, digest, bytes) {

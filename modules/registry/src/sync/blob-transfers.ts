@@ -9,7 +9,6 @@ import type { Log } from '../status/log.ts';
 import { unlessAborted } from '../status/unless-aborted.ts';
 import { createArrival, type Arrival, type ArrivalRecorder } from './arrival.ts';
 import { createRateLimit, type RateLimit } from './rate-limit.ts';
-import { isSentWhole } from './send-whole.ts';
 import { transferBlob, type BlobTransfer, type TransferOutcome } from './transfer-blob.ts';
 
 /** All blobs on their way, whichever job asked: one limit, one rate, one transfer for each digest and target. */
@@ -106,7 +105,7 @@ export function createBlobTransfers(options: BlobTransfersOptions): BlobTransfer
         return quiet;
       });
     };
-    enter(isUrgent ? urgentQueue : isSentWhole(transfer) ? smallQueue : queue);
+    enter(isUrgent ? urgentQueue : blob.size <= (target.wholeBlobs?.limitBytes ?? 0) ? smallQueue : queue);
     return {
       ...{ repository, signal, done },
       hurry() {

@@ -36,23 +36,37 @@ async function pullRepository(
   const { parent, signal, concurrency } = pass;
   const row = pass.progress.repository(repository);
   try {
-    const onParent = new Set<Tag>();
-    await forEach(parent.listTags(repository, { signal }), concurrency, async (entry) => {
-      onParent.add(entry.tag);
-      if (!wantsTag(rule, entry.tag)) return;
-      row.tagFound();
+    const { listed, brokenBy } = await listTags(parent, repository, signal);
+    const onParent = new Set(listed.map(({ tag }) => tag));
+    const allTags = brokenBy ? undefined : onParent;
+    const wanted = listed.filter(({ tag }) => wantsTag(rule, tag));
+    row.tagsFound(wanted.length);
+    await forEach(wanted, concurrency, async (entry) => {
       try {
-        await pullTag(pass, pending, repository, rule, entry);
+        await pullTag(pass, pending, repository, rule, entry, allTags);
         row.tagInSync();
       } catch (error) {
         await noteFailure(pass, row, repository, error);
       }
     });
+    if (brokenBy) throw brokenBy;
     if (pass.mode === 'ReadOnly') await findGoneTags(pass, pending, repository, onParent);
   } catch (error) {
     await noteFailure(pass, row, repository, error);
   }
   row.end();
+}
+
+/** What was listed before it broke off is good; what is missing then says nothing. */
+async function listTags(parent: ImageSource, repository: RepositoryName, signal: AbortSignal) {
+  const listed: TagEntry[] = [];
+  try {
+    for await (const entry of parent.listTags(repository, { signal })) listed.push(entry);
+    return { listed };
+  } catch (error) {
+    signal.throwIfAborted();
+    return { listed, brokenBy: error instanceof Error ? error : new Error(String(error)) };
+  }
 }
 
 export async function noteFailure(
@@ -72,11 +86,15 @@ export async function pullTag(
   repository: RepositoryName,
   rule: RepositoryRule,
   { tag, digest: listed }: TagEntry,
+  allTags?: ReadonlySet<Tag>,
 ): Promise<void> {
   const { store, parent, mode, signal } = pass;
-  const digest = listed ?? (await parent.resolveTag(repository, tag, { signal }));
-  if (digest === undefined || pending.hasDelete(repository, digest)) return;
   const local = await store.describeTag(repository, tag);
+  // What is new here will be needed: asked for by tag, it comes with its digest.
+  const isAsked = listed === undefined && !local;
+  const manifest = isAsked ? await parent.findManifest(repository, tag, { signal }) : undefined;
+  const digest = listed ?? (isAsked ? manifest?.digest : await parent.resolveTag(repository, tag, { signal }));
+  if (digest === undefined || pending.hasDelete(repository, digest)) return;
   const decision = decideTag({ mode, parent: digest, local, pending: pending.hasTag(repository, tag) });
   if (decision === 'conflict' && local) reportConflict(pass, repository, tag, local.digest, digest);
   if (decision === 'conflict' || decision === 'keep') return;
@@ -86,6 +104,8 @@ export async function pullTag(
     {
       repository,
       reference: digest,
+      ...(manifest && { manifest }),
+      allTags,
       platforms: rule.platforms,
       referrers: decision === 'copy' || pass.thorough || (local !== undefined && isFresh(local, pass.clock.now())),
       childReferrers: decision === 'copy' || pass.thorough,
