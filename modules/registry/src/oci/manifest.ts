@@ -1,6 +1,6 @@
 import { RegistryError } from '../errors.ts';
 import { parseDigest, type Digest } from './digest.ts';
-import { mediaTypes } from './media-types.ts';
+import { isIndex, mediaTypes } from './media-types.ts';
 
 export interface Platform {
   readonly os: string;
@@ -47,8 +47,8 @@ export function parseManifest(bytes: Uint8Array, mediaType: string): Manifest {
   if (mediaType === mediaTypes.dockerSchema1 || mediaType === mediaTypes.dockerSchema1Signed) {
     throw invalid('docker manifest schema 1 is not supported; push schema 2 or OCI');
   }
-  const isIndex = mediaType === mediaTypes.ociIndex || mediaType === mediaTypes.dockerList;
-  if (!isIndex && mediaType !== mediaTypes.ociManifest && mediaType !== mediaTypes.dockerManifest) {
+  const ofImages = isIndex(mediaType);
+  if (!ofImages && mediaType !== mediaTypes.ociManifest && mediaType !== mediaTypes.dockerManifest) {
     throw invalid(`media type ${JSON.stringify(mediaType)} is not a manifest this registry understands`);
   }
   const document = parseObject(bytes);
@@ -56,18 +56,18 @@ export function parseManifest(bytes: Uint8Array, mediaType: string): Manifest {
   if (document['mediaType'] !== undefined && document['mediaType'] !== mediaType) {
     throw invalid(`mediaType in the manifest differs from the Content-Type ${mediaType}`);
   }
-  const blobs = isIndex
+  const blobs = ofImages
     ? []
     : [descriptorAt(document['config'], 'config'), ...descriptorsAt(document['layers'] ?? [], 'layers')];
-  const manifests = isIndex ? descriptorsAt(document['manifests'], 'manifests') : [];
+  const manifests = ofImages ? descriptorsAt(document['manifests'], 'manifests') : [];
   const subject = document['subject'] == null ? undefined : descriptorAt(document['subject'], 'subject');
   const declared = document['artifactType'] ?? '';
   if (typeof declared !== 'string') throw invalid('artifactType must be a string');
   // distribution-spec 1.1, "Listing Referrers": empty is the same as missing.
-  const artifactType = declared !== '' ? declared : isIndex ? undefined : blobs[0]?.mediaType;
+  const artifactType = declared !== '' ? declared : ofImages ? undefined : blobs[0]?.mediaType;
   const annotations = annotationsAt(document['annotations'], 'annotations');
   return {
-    kind: isIndex ? 'index' : 'image',
+    kind: ofImages ? 'index' : 'image',
     mediaType,
     blobs,
     manifests,

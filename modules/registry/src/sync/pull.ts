@@ -1,5 +1,6 @@
 import { RegistryError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
+import { isIndex } from '../oci/media-types.ts';
 import { isDigest, type RepositoryName, type Tag } from '../oci/names.ts';
 import type { ImageSource, TagEntry } from '../oci/registry.ts';
 import { ruleFor, wantsTag } from '../settings/repository-rules.ts';
@@ -98,6 +99,9 @@ export async function pullTag(
   const decision = decideTag({ mode, parent: digest, local, pending: pending.hasTag(repository, tag) });
   if (decision === 'conflict' && local) reportConflict(pass, repository, tag, local.digest, digest);
   if (decision === 'conflict' || decision === 'keep') return;
+  const isFirst = decision === 'copy' || pass.thorough;
+  const referrers = isFirst || (local !== undefined && isFresh(local, pass.clock.now()));
+  if (!referrers && (await isWhole(store, repository, digest))) return;
   const { outcome } = await copyImage(
     manifestsFrom(store, parent),
     store.replica,
@@ -107,8 +111,8 @@ export async function pullTag(
       ...(manifest && { manifest }),
       allTags,
       platforms: rule.platforms,
-      referrers: decision === 'copy' || pass.thorough || (local !== undefined && isFresh(local, pass.clock.now())),
-      childReferrers: decision === 'copy' || pass.thorough,
+      referrers,
+      childReferrers: isFirst,
       lostBlobs: pass.thorough,
       ...(decision === 'copy' && { tag, mayTag: () => isUntouched(store, repository, tag, digest, local) }),
     },
@@ -119,6 +123,12 @@ export async function pullTag(
       message: `the parent lists ${tag} as ${digest} but does not have it`,
     });
   }
+}
+
+/** An image that is here is whole; of an index, children may be wanted now that were not. */
+async function isWhole(store: PassStore, repository: RepositoryName, digest: Digest): Promise<boolean> {
+  const held = await store.findManifest(repository, digest);
+  return held !== undefined && !isIndex(held.mediaType);
 }
 
 /** An image is signed soon after it was pushed, or late: one question a tag and pass would be for nothing then. */
