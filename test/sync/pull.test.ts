@@ -85,6 +85,17 @@ describe('pull()', () => {
       expect(parent.callsOf('resolveTag')).to.deep.equal([]);
     }));
 
+  it('asks for no referrers, when the listing tells that there are none', () =>
+    withSite(async ({ parent, pass }) => {
+      await pushImage(parent, hello, one, v1);
+      parent.listTags = async function* () {
+        yield { tag: v1, digest: one.manifest.digest, hasReferrers: false };
+      };
+      expect(await pass({ thorough: true })).to.equal('Succeeded');
+      expect(await pass({ thorough: true })).to.equal('Succeeded');
+      expect(parent.callsOf('listReferrers')).to.deep.equal([]);
+    }));
+
   it('brings what was listed before the listing broke off', () =>
     withSite(async ({ parent, store, pass, rows }) => {
       await pushImage(parent, hello, one, v1);

@@ -14,6 +14,8 @@ export interface TagEntry {
   readonly tag: Tag;
   /** Present where the registry tells it in the listing (ours, ACR); otherwise ask `resolveTag`. */
   readonly digest?: Digest;
+  /** False where the registry tells that nothing in the whole repository refers to anything: nobody need ask. */
+  readonly hasReferrers?: false;
 }
 
 export interface Cancellable {

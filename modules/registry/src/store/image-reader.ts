@@ -5,7 +5,16 @@ import { algorithmOf, digestOf, type Digest } from '../oci/digest.ts';
 import { isDigest, type RepositoryName, type Tag } from '../oci/names.ts';
 import type { Log } from '../status/log.ts';
 import { fallbackReferrers } from './fallback-referrers.ts';
-import { blobPath, idOf, keyWithin, rangeWithin, relationRange, smallBlobBytes, type Tables } from './layout.ts';
+import {
+  blobPath,
+  idOf,
+  keyWithin,
+  fallbackTagRange,
+  rangeWithin,
+  relationRange,
+  smallBlobBytes,
+  type Tables,
+} from './layout.ts';
 import { hasCode } from './storage-error.ts';
 import type { Damage, OpenBlob, Store } from './store.ts';
 
@@ -17,6 +26,7 @@ export type ImageReader = Pick<
   | 'resolveTag'
   | 'findManifest'
   | 'hasRepository'
+  | 'hasReferrers'
   | 'statBlob'
   | 'holdsBlob'
   | 'openBlob'
@@ -63,6 +73,14 @@ export function createImageReader({ directory, tables, log, onDamage, renewLink 
         yield referrer;
       }
       yield* others;
+    },
+
+    async hasReferrers(repository) {
+      const [referrers, fallbackTags] = await Promise.all([
+        tables.referrer.keys({ ...rangeWithin(repository), limit: 1 }).all(),
+        tables.tag.keys({ ...fallbackTagRange(repository), limit: 1 }).all(),
+      ]);
+      return referrers.length + fallbackTags.length > 0;
     },
 
     resolveTag: (repository, tag) => answer(() => tables.tag.getSync(keyWithin(repository, tag))?.digest),

@@ -86,7 +86,7 @@ export async function pullTag(
   pending: PendingChanges,
   repository: RepositoryName,
   rule: RepositoryRule,
-  { tag, digest: listed }: TagEntry,
+  { tag, digest: listed, hasReferrers }: TagEntry,
   allTags?: ReadonlySet<Tag>,
 ): Promise<void> {
   const { store, parent, mode, signal } = pass;
@@ -100,8 +100,9 @@ export async function pullTag(
   if (decision === 'conflict' && local) reportConflict(pass, repository, tag, local.digest, digest);
   if (decision === 'conflict' || decision === 'keep') return;
   const isFirst = decision === 'copy' || pass.thorough;
-  const referrers = isFirst || (local !== undefined && isFresh(local, pass.clock.now()));
-  if (!referrers && (await isWhole(store, repository, digest))) return;
+  const mayHaveNew = isFirst || (local !== undefined && isFresh(local, pass.clock.now()));
+  const referrers = mayHaveNew && hasReferrers !== false;
+  if (!isFirst && !referrers && (await isWhole(store, repository, digest))) return;
   const { outcome } = await copyImage(
     manifestsFrom(store, parent),
     store.replica,
