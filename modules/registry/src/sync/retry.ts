@@ -32,7 +32,7 @@ export function createRetry({ clock, random }: { readonly clock: Clock; readonly
         reset();
         return;
       }
-      const waitMs = Math.max(retryAfterMs, backOffMs(failures, { ...passBackOff, random }));
+      const waitMs = Math.max(retryAfterMs, backOffMs(failures, passBackOff, random));
       at = new Date(clock.now().getTime() + waitMs);
       failures += 1;
     },

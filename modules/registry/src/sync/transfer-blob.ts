@@ -72,7 +72,7 @@ export async function transferBlob(transfer: BlobTransfer, options: TransferBlob
       fruitless = meter.position > before ? 0 : fruitless + 1;
       if (fruitless >= fruitlessTriesLimit) throw error;
       log.debug('A blob transfer stopped and will go on.', { repository, digest: blob.digest, error });
-      await clock.wait(backOffMs(fruitless, { ...retryBackOff, random }), signal);
+      await clock.wait(backOffMs(fruitless, retryBackOff, random), signal);
       // Where only the answer to the commit was lost, nothing has to be sent again.
       if (meter.position === blob.size && (await target.hasBlob(repository, blob.digest, { signal }))) {
         progress?.done(blob);
