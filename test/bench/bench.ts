@@ -1,6 +1,7 @@
 import { cpus, release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { run } from '../helpers/program.ts';
+import { idleSyncs } from './idle-syncs.ts';
 import { layers } from './layers.ts';
 import { listings } from './listings.ts';
 import { memory } from './memory.ts';
@@ -32,7 +33,7 @@ const { values: flags } = parseArgs({
 
 const stage = await openStage({ seconds: Number(flags.seconds), million: flags.million });
 try {
-  const works = [reads, pushes, listings, starts, memory, memoryLimits, stalls, syncs, smallSyncs, layers]
+  const works = [reads, pushes, listings, starts, memory, memoryLimits, stalls, syncs, smallSyncs, idleSyncs, layers]
     .flatMap((group) => group(stage))
     .filter(({ name }) => new RegExp(flags.only).test(name));
   const [docker, nginx] = await Promise.all([run('docker-registry', '--version'), run('nginx', '-v')]);

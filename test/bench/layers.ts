@@ -107,7 +107,7 @@ async function openSite(stage: Stage): Promise<Site> {
         ...(index === 0 && { parent: seldom }),
         children: below === undefined ? [] : [{ ...child, name: below }],
       }),
-      built: true,
+      built: 'dist',
       variables: memory,
     });
     stage.closing(() => one.close());

@@ -3,7 +3,8 @@ import { Level } from 'level';
 import { digestOf } from '../../modules/registry/src/oci/digest.ts';
 import { parseManifest } from '../../modules/registry/src/oci/manifest.ts';
 import { parseRepositoryName, parseTag } from '../../modules/registry/src/oci/names.ts';
-import { systemClock } from '../../modules/registry/src/status/clock.ts';
+import type { StoredManifest } from '../../modules/registry/src/oci/registry.ts';
+import { systemClock, type Clock } from '../../modules/registry/src/status/clock.ts';
 import { linkBlob } from '../../modules/registry/src/store/blob-links.ts';
 import { openGroupCommit } from '../../modules/registry/src/store/group-commit.ts';
 import { putManifest } from '../../modules/registry/src/store/image-changes.ts';
@@ -15,21 +16,34 @@ const atOnce = 2000;
 const mediaType = 'application/vnd.oci.image.manifest.v1+json';
 const author = { origin: 'parent', carried: false } as const;
 
+export const configBytes = Buffer.from('{}');
+const config = descriptorOf(configBytes, 'application/vnd.oci.image.config.v1+json');
+
+/** An image of nothing but its config. */
+export function manifestAt(name: string, number: number): StoredManifest {
+  const annotations = { 'org.opencontainers.image.version': `${name} ${number}` };
+  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, config, layers: [], annotations }));
+  return { digest: digestOf(bytes), mediaType, bytes };
+}
+
 /**
  * A data volume of ours whose repositories hold so many tagged images each, all of one blob. Written by the store's
- * own transactions, thousands of images in each.
+ * own transactions, thousands of images in each, at the time that the clock shows.
  */
-export async function fillStore(directory: string, contents: Iterable<readonly [string, number]>): Promise<void> {
+export async function fillStore(
+  directory: string,
+  contents: Iterable<readonly [string, number]>,
+  clock: Clock = systemClock,
+): Promise<void> {
   await mkdir(directory, { recursive: true });
   const index = new Level(indexDirectory(directory));
   await index.open();
   const commit = await openGroupCommit({
     index,
     tables: openTables(index),
-    clock: systemClock,
+    clock,
     log: new RecordingLog(),
   });
-  const config = descriptorOf(Buffer.from('{}'), 'application/vnd.oci.image.config.v1+json');
   let waiting: (readonly [string, number])[] = [];
   try {
     for (const [name, count] of contents) {
@@ -50,16 +64,13 @@ export async function fillStore(directory: string, contents: Iterable<readonly [
     await commit.transact((transaction) => {
       for (const [name, number] of images) {
         const repository = parseRepositoryName(name)!;
-        const annotations = { 'org.opencontainers.image.version': `${name} ${number}` };
-        const document = { schemaVersion: 2, mediaType, config, layers: [], annotations };
-        const bytes = Buffer.from(JSON.stringify(document));
+        const manifest = manifestAt(name, number);
         if (number === 0) {
           transaction.put(transaction.tables.blob, config.digest, { sizeBytes: 2, added: new Date().toISOString() });
-          transaction.put(transaction.tables.content, config.digest, Buffer.from('{}'));
+          transaction.put(transaction.tables.content, config.digest, configBytes);
           linkBlob(transaction, repository, config.digest, 2);
         }
-        const manifest = { digest: digestOf(bytes), mediaType, bytes };
-        putManifest(transaction, repository, manifest, parseManifest(bytes, mediaType), {
+        putManifest(transaction, repository, manifest, parseManifest(manifest.bytes, mediaType), {
           author,
           tag: parseTag(tagAt(number))!,
         });

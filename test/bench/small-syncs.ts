@@ -5,7 +5,7 @@ import { startDockerRegistry, startOurs } from './contenders.ts';
 import { peakMb } from './resident.ts';
 import { fillDockerRegistry, fillOurs, imagesInRepository, smallImages, smallRepositoryAt } from './small-images.ts';
 import type { Stage } from './stage.ts';
-import { asParent, launchChild, type ParentOfChild } from './syncing-child.ts';
+import { launchChild, parentSettings, syncToken, type ParentOfChild } from './syncing-child.ts';
 import type { Work } from './work.ts';
 
 const images = 10_000;
@@ -58,9 +58,8 @@ async function dockerParent(stage: Stage): Promise<ParentOfChild> {
 async function ourParent(stage: Stage): Promise<ParentOfChild> {
   const directory = await stage.directory('small-parent');
   await fillOurs(join(directory, 'data'), smallImages(images));
-  const { desired, parent } = await asParent();
-  const { url } = stage.keep(await startOurs({ directory, desired }));
-  return { ...parent, endpoint: new URL(url).host };
+  const { url } = stage.keep(await startOurs({ directory, desired: await parentSettings() }));
+  return { endpoint: new URL(url).host, syncToken };
 }
 
 async function syncAll(stage: Stage, parent: ParentOfChild) {

@@ -1,3 +1,5 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { hashPassword } from '../../modules/registry/src/auth/password-hash.ts';
 import { until } from '../helpers/until.ts';
 import { launchOurs, type Contender } from './contenders.ts';
@@ -10,24 +12,23 @@ export interface ParentOfChild {
 /** A connected registry that syncs, outside IoT Edge. */
 export interface SyncingChild extends Contender {
   /** The pass after the last one that was waited for; throws unless it succeeded. */
-  passEnded(): Promise<void>;
+  readonly passEnded: () => Promise<void>;
+  /** Another order of repositories: a pass begins at once. */
+  readonly reorder: (repositories: readonly string[]) => Promise<void>;
 }
 
 const childName = 'benchchild';
-const syncToken = { name: 'childsync', password: 'child-sync-password' };
+export const syncToken = { name: 'childsync', password: 'child-sync-password' };
 
 /** One that was begun anew says `state=Pending`. */
 const passEnd = /A sync pass ended\..* state=(?!Pending)/;
 const passLimitMs = 300_000;
 
-/** Desired properties of a parent of ours that lets the child in, and how the child reaches it. */
-export async function asParent() {
+/** Desired properties of a parent of ours that lets the child in. */
+export async function parentSettings(): Promise<object> {
   const passwords = [{ name: 'password1', hash: await hashPassword(syncToken.password) }];
   const child = { name: childName, mode: 'ReadOnly', repositories: ['*'] };
-  return {
-    desired: { children: [{ ...child, syncToken: { name: syncToken.name, passwords } }] },
-    parent: { syncToken },
-  };
+  return { children: [{ ...child, syncToken: { name: syncToken.name, passwords } }] };
 }
 
 /** Starts the build below `parent`; nobody waits for its first pass. */
@@ -35,14 +36,19 @@ export async function launchChild(options: {
   readonly directory: string;
   readonly parent: ParentOfChild;
   readonly repositories: readonly string[];
+  /** Instead of one pass a minute. */
+  readonly syncProperties?: { readonly schedule: string; readonly syncWindow: string };
   readonly preload?: string;
 }): Promise<SyncingChild> {
-  const { directory, parent, repositories, preload } = options;
+  const { directory, parent, repositories, syncProperties, preload } = options;
   const { endpoint, syncToken: token } = parent;
   const child = await launchOurs({
     directory,
     ...(preload !== undefined && { preload }),
-    desired: { mode: 'ReadOnly', repositories, logging: { logLevel: 'Debug' } },
+    desired: {
+      ...{ mode: 'ReadOnly', repositories, logging: { logLevel: 'Debug' } },
+      ...(syncProperties && { parent: { syncProperties } }),
+    },
     environment: {
       ACR_REGISTRY_CONNECTION_STRING: [
         `ConnectedRegistryName=${childName}`,
@@ -69,6 +75,11 @@ export async function launchChild(options: {
       );
       const line = await Promise.race([pass, ended]);
       if (!line.includes('Succeeded')) throw new Error(`a pass failed: ${child.program.output}`);
+    },
+    async reorder(reordered) {
+      const file = join(directory, 'settings.json');
+      const desired = JSON.parse(await readFile(file, 'utf8')) as object;
+      await writeFile(file, JSON.stringify({ ...desired, repositories: reordered }));
     },
   };
 }

@@ -8,7 +8,7 @@ export type ServerSide = Exclude<Side, 'skopeo'>;
 /** One row of the table. */
 export interface Work {
   readonly name: string;
-  readonly unit: 'MB/s' | '/s' | 'MB' | 'ms' | '×';
+  readonly unit: 'MB/s' | '/s' | 'MB' | 'ms' | 's' | 'requests' | '×';
   readonly goal: Goal;
   /** Rounds when fewer are enough for what hardly varies, or takes long; the command line's otherwise. */
   readonly rounds?: number;

@@ -34,14 +34,14 @@ describeImageRegistry('parent client to a connected registry', async () => {
 });
 
 describe('connectParent() to a connected registry', () => {
-  it('is told digests with the tags', async () => {
+  it('is told digests with the tags, and that there are no referrers', async () => {
     const opened = await openParent();
     try {
       const image = sampleImage(['layer']);
       await pushImage(opened.parent, repository('plant/hello'), image, tag('1.0'));
       const tags = [];
       for await (const entry of opened.parent.listTags(repository('plant/hello'))) tags.push(entry);
-      expect(tags).to.deep.equal([{ tag: '1.0', digest: image.manifest.digest }]);
+      expect(tags).to.deep.equal([{ tag: '1.0', digest: image.manifest.digest, hasReferrers: false }]);
     } finally {
       await opened.close();
     }

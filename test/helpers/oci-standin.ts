@@ -34,7 +34,6 @@ export async function startOciStandin(quirks: Quirks = {}): Promise<OciStandin> 
   const content = new MemoryRegistry();
   const requests: string[] = [];
   let connections = 0;
-  const standin: Pick<OciStandin, 'before'> = { before: () => false };
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://standin');
     requests.push(`${request.method ?? ''} ${url.pathname}`);
@@ -49,7 +48,8 @@ export async function startOciStandin(quirks: Quirks = {}): Promise<OciStandin> 
   server.on('connection', () => (connections += 1));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  return Object.assign(standin, {
+  const standin: OciStandin = {
+    before: () => false,
     endpoint: `127.0.0.1:${(server.address() as AddressInfo).port}`,
     content,
     requests,
@@ -60,7 +60,8 @@ export async function startOciStandin(quirks: Quirks = {}): Promise<OciStandin> 
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },
-  });
+  };
+  return standin;
 }
 
 const paths = /^\/v2\/(.+)\/(manifests|blobs|referrers|tags)\/([^/]+)$/;

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { digestOf } from '../../modules/registry/src/oci/digest.ts';
+import { referrersTag } from '../../modules/registry/src/oci/names.ts';
 import { pushImage, sampleImage, sampleIndex } from '../helpers/images.ts';
 import { repository, tag } from '../helpers/names.ts';
 import { json, reader, startRegistry, writer, type Answer, type RegistryServer } from './registry-server.ts';
@@ -80,6 +81,19 @@ describe('ACR API', () => {
       };
       expect(await get(`${here}/_tags/b`)).to.deep.equal({ registry: server.host, imageName: name, tag: described });
       expect(((await get(`${here}/_tags`))['tags'] as unknown[])[1]).to.deep.equal(described);
+    });
+
+    it('tell with the tags whether anything in the repository refers to another manifest', async () => {
+      expect(await get(`${here}/_tags`)).to.include({ hasReferrers: false });
+      await pushImage(server.store.local, name, sampleImage(['signature'], { subject: first.manifest }));
+      expect(await get(`${here}/_tags?n=1`)).to.include({ hasReferrers: true });
+      expect(await server.store.hasReferrers(repository('plant/hello2'))).to.equal(false);
+    });
+
+    it('tell of a fallback tag as of a referrer', async () => {
+      const index = sampleIndex([[amd64, second]]);
+      await pushImage(server.store.local, name, index, referrersTag(digestOne));
+      expect(await get(`${here}/_tags`)).to.include({ hasReferrers: true });
     });
 
     it('tell of an image with size, platform and tags', async () => {

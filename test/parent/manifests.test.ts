@@ -4,6 +4,7 @@ import { digestOf } from '../../modules/registry/src/oci/digest.ts';
 import { manifestMediaTypes, mediaTypes } from '../../modules/registry/src/oci/media-types.ts';
 import { sampleImage } from '../helpers/images.ts';
 import { repository, tag } from '../helpers/names.ts';
+import { patiently } from '../sync/patiently.ts';
 import { answerError, failureOf, withParent, type Script } from './scripted-registry.ts';
 
 const plant = repository('plant/hello');
@@ -15,6 +16,33 @@ const stranger = sampleImage(['another']).manifest.digest;
 function serving(headers: Record<string, string>, body = bytes): Script {
   return ({ method }, response) => response.writeHead(200, headers).end(method === 'HEAD' ? undefined : body);
 }
+
+describe('resolveTag()', () => {
+  it('keeps its connections over HEAD requests', async () => {
+    const sockets = new Set<unknown>();
+    const script: Script = (_, response) => {
+      sockets.add(response.socket);
+      response.writeHead(200, { 'docker-content-digest': digest, 'content-length': bytes.length }).end();
+    };
+    await withParent(script, async ({ parent }) => {
+      for (let count = 0; count < 10; count += 1) await parent.resolveTag(plant, tag('1'));
+      // The pool may open another while an answer comes to its end.
+      expect(sockets.size).to.be.at.most(2);
+    });
+  });
+
+  it('gets along with a server that answers HEAD with a body', async () => {
+    const script: Script = (_, response) => {
+      const head = `HTTP/1.1 200 OK\r\nDocker-Content-Digest: ${digest}\r\nContent-Length: ${bytes.length}\r\n\r\n`;
+      response.socket?.write(Buffer.concat([Buffer.from(head), bytes]));
+    };
+    await withParent(script, async ({ parent, clock }) => {
+      for (const name of ['1', '2', '3']) {
+        expect(await patiently(clock, parent.resolveTag(plant, tag(name)))).to.equal(digest);
+      }
+    });
+  });
+});
 
 describe('findManifest()', () => {
   it('accepts every manifest media type', async () => {

@@ -64,6 +64,19 @@ describe('listReferrers()', () => {
     });
   });
 
+  it('asks for the fallback tag only where it is among all tags, when these are known', async () => {
+    const content = new Map([[fallback, { type: mediaTypes.ociIndex, body: indexOf(described) }]]);
+    await withParent(oldRegistry(content), async ({ parent, lines }) => {
+      const asked = (): number => lines.filter((line) => line.includes('/manifests/')).length;
+      const others = new Set([tag('1')]);
+      expect(await all(parent.listReferrers(plant, subject.digest, { allTags: others }))).to.deep.equal([]);
+      expect(asked()).to.equal(0);
+      const allTags = new Set([tag('1'), referrersTag(subject.digest)]);
+      expect(await all(parent.listReferrers(plant, subject.digest, { allTags }))).to.deep.equal([described]);
+      expect(asked()).to.equal(1);
+    });
+  });
+
   it('does not take an unknown repository for a missing API', async () => {
     await withParent(
       (_, response) => answerError(response, 404, 'NAME_UNKNOWN'),

@@ -56,6 +56,20 @@ describe('copyImage()', () => {
     expect(writes().slice(0, 3)).to.deep.equal(['commitBlob', 'commitBlob', 'putManifest']);
   });
 
+  it('writes manifest and tag in one step, when there is no referrer', async () => {
+    const image = sampleImage(['layer']);
+    await pushImage(source, hello, image, v1);
+    expect(await copy()).to.include({ manifests: 1, tagged: true });
+    expect(target.callsOf('putManifest')).to.deep.equal([`${hello} ${image.manifest.digest} v1`]);
+  });
+
+  it('writes the manifest without its tag, when that may not be set', async () => {
+    const image = sampleImage(['layer']);
+    await pushImage(source, hello, image, v1);
+    expect(await copy({ mayTag: async () => false })).to.include({ manifests: 1, tagged: false });
+    expect(target.callsOf('putManifest')).to.deep.equal([`${hello} ${image.manifest.digest}`]);
+  });
+
   it('sends nothing but the tag, when the target has the image', async () => {
     await pushImage(source, hello, sampleImage(['layer']), v1);
     await copy();

@@ -243,6 +243,21 @@ describe('createSyncEngine()', () => {
     expect(await store.resolveTag(hello, v1)).to.equal(undefined);
   });
 
+  it('tells of progress ten times a second at most', async () => {
+    for (let number = 0; number < 200; number += 1) {
+      await pushImage(parent, hello, sampleImage([`image ${number}`]), tag(`t${number}`));
+    }
+    let statuses = 0;
+    const begunMs = performance.now();
+    engine.apply(settings(), { active: true });
+    await when(({ repositories: [row], state }) => {
+      statuses += 1;
+      return state === 'Succeeded' && row?.tagsInSync === 201;
+    });
+    // And of begins, ends and answers.
+    expect(statuses).to.be.below(10 + (performance.now() - begunMs) / 100);
+  });
+
   it('pauses when the window closes, and goes on at the same byte in the next one', async () => {
     hangAfter(1);
     engine.apply(settings({}, { syncProperties: nineToTen }), { active: true });

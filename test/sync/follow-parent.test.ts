@@ -158,6 +158,22 @@ describe('sync from a parent of our kind', () => {
     expect(engine.status().repositories).to.have.length(21);
   });
 
+  for (const signed of [false, true]) {
+    it(`asks for referrers in a full compare ${signed ? 'where there are any' : 'nowhere, when there are none'}`, async () => {
+      const signature = sampleImage(['signature'], { subject: one.manifest });
+      if (signed) await pushImage(atParent().local, hello, signature);
+      await pushImage(atParent().local, tools, two, v1);
+      await inSync();
+      expect(await store.replica.hasManifest(hello, signature.manifest.digest)).to.equal(signed);
+      server.samples.length = 0;
+      expect(await engine.resync()).to.deep.equal({ started: true });
+      await when(({ trigger, state }) => trigger === 'ManualResync' && state === 'Succeeded');
+      expect(asked().filter((line) => line === 'GET acr-tags')).to.have.length(2);
+      // Of the image, and of its signature.
+      expect(asked().filter((line) => line === 'GET end-12')).to.have.length(signed ? 2 : 0);
+    });
+  }
+
   it('hears of a push without a tick, and looks at nothing else', async () => {
     await pushImage(atParent().local, tools, two, v1);
     await inSync();

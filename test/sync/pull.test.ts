@@ -76,6 +76,38 @@ describe('pull()', () => {
       expect(await store.replica.hasManifest(hello, signature.manifest.digest)).to.equal(true);
     }));
 
+  it('asks once for what is new, from a listing without digests', () =>
+    withSite(async ({ parent, pass }) => {
+      parent.listsDigests = false;
+      await pushImage(parent, hello, one, v1);
+      await pass();
+      expect(parent.callsOf('findManifest')).to.deep.equal([`${hello} v1`]);
+      expect(parent.callsOf('resolveTag')).to.deep.equal([]);
+    }));
+
+  it('asks for no referrers, when the listing tells that there are none', () =>
+    withSite(async ({ parent, pass }) => {
+      await pushImage(parent, hello, one, v1);
+      parent.listTags = async function* () {
+        yield { tag: v1, digest: one.manifest.digest, hasReferrers: false };
+      };
+      expect(await pass({ thorough: true })).to.equal('Succeeded');
+      expect(await pass({ thorough: true })).to.equal('Succeeded');
+      expect(parent.callsOf('listReferrers')).to.deep.equal([]);
+    }));
+
+  it('brings what was listed before the listing broke off', () =>
+    withSite(async ({ parent, store, pass, rows }) => {
+      await pushImage(parent, hello, one, v1);
+      parent.listTags = async function* () {
+        yield { tag: v1, digest: one.manifest.digest };
+        throw new ParentError('broken', 'the second page makes no sense');
+      };
+      expect(await pass()).to.equal('Failed');
+      expect(await store.resolveTag(hello, v1)).to.equal(one.manifest.digest);
+      expect(rows()).to.deep.equal({ 'plant/hello': 'Failed 1/1' });
+    }));
+
   it('follows a tag that the parent moved, from a listing without digests', () =>
     withSite(async ({ parent, store, pass }) => {
       parent.listsDigests = false;

@@ -27,7 +27,9 @@ export async function listAcrTags(exchange: Exchange, { name }: Pick<TagParamete
     filter: { digest },
   });
   const tags = rows.map((row) => tagJson(store, name, row));
-  answerJson(response, 200, { registry: origin.host, imageName: name, tags }, link);
+  // ACR has no such field: it spares a child one question for each image.
+  const hasReferrers = await store.hasReferrers(name);
+  answerJson(response, 200, { registry: origin.host, imageName: name, tags, hasReferrers }, link);
 }
 
 export async function getAcrTag(exchange: Exchange, { name, tag }: TagParameters): Promise<void> {

@@ -1,6 +1,6 @@
 import { RegistryError } from '../errors.ts';
 import { parseDigest, type Digest } from './digest.ts';
-import { mediaTypes } from './media-types.ts';
+import { isIndex, mediaTypes } from './media-types.ts';
 
 export interface Platform {
   readonly os: string;
@@ -36,6 +36,9 @@ export interface Manifest {
 /** distribution-spec 1.1, "Pushing Manifests": a limit of at least 4 MB. */
 export const manifestBytesLimit = 4 * 1024 * 1024;
 
+/** Making one takes longer than to decode a manifest. */
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
 /**
  * Reads a manifest of one of the four understood media types.
  * Throws RegistryError MANIFEST_INVALID naming the field that is wrong.
@@ -44,8 +47,8 @@ export function parseManifest(bytes: Uint8Array, mediaType: string): Manifest {
   if (mediaType === mediaTypes.dockerSchema1 || mediaType === mediaTypes.dockerSchema1Signed) {
     throw invalid('docker manifest schema 1 is not supported; push schema 2 or OCI');
   }
-  const isIndex = mediaType === mediaTypes.ociIndex || mediaType === mediaTypes.dockerList;
-  if (!isIndex && mediaType !== mediaTypes.ociManifest && mediaType !== mediaTypes.dockerManifest) {
+  const ofImages = isIndex(mediaType);
+  if (!ofImages && mediaType !== mediaTypes.ociManifest && mediaType !== mediaTypes.dockerManifest) {
     throw invalid(`media type ${JSON.stringify(mediaType)} is not a manifest this registry understands`);
   }
   const document = parseObject(bytes);
@@ -53,18 +56,18 @@ export function parseManifest(bytes: Uint8Array, mediaType: string): Manifest {
   if (document['mediaType'] !== undefined && document['mediaType'] !== mediaType) {
     throw invalid(`mediaType in the manifest differs from the Content-Type ${mediaType}`);
   }
-  const blobs = isIndex
+  const blobs = ofImages
     ? []
     : [descriptorAt(document['config'], 'config'), ...descriptorsAt(document['layers'] ?? [], 'layers')];
-  const manifests = isIndex ? descriptorsAt(document['manifests'], 'manifests') : [];
+  const manifests = ofImages ? descriptorsAt(document['manifests'], 'manifests') : [];
   const subject = document['subject'] == null ? undefined : descriptorAt(document['subject'], 'subject');
   const declared = document['artifactType'] ?? '';
   if (typeof declared !== 'string') throw invalid('artifactType must be a string');
   // distribution-spec 1.1, "Listing Referrers": empty is the same as missing.
-  const artifactType = declared !== '' ? declared : isIndex ? undefined : blobs[0]?.mediaType;
+  const artifactType = declared !== '' ? declared : ofImages ? undefined : blobs[0]?.mediaType;
   const annotations = annotationsAt(document['annotations'], 'annotations');
   return {
-    kind: isIndex ? 'index' : 'image',
+    kind: ofImages ? 'index' : 'image',
     mediaType,
     blobs,
     manifests,
@@ -85,7 +88,7 @@ export function declaredMediaType(bytes: Uint8Array): string | undefined {
 function parseObject(bytes: Uint8Array): Record<string, unknown> {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    value = JSON.parse(utf8.decode(bytes));
   } catch (cause) {
     throw new RegistryError('MANIFEST_INVALID', { message: 'manifest invalid: not JSON', cause });
   }

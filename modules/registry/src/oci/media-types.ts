@@ -19,6 +19,10 @@ export const manifestMediaTypes: readonly string[] = [
   mediaTypes.dockerManifest,
 ];
 
+export function isIndex(mediaType: string): boolean {
+  return mediaType === mediaTypes.ociIndex || mediaType === mediaTypes.dockerList;
+}
+
 /** `text/x; charset=utf-8` -> `text/x`. */
 export function bareMediaType(contentType: string): string {
   return (contentType.split(';', 1)[0] ?? '').trim().toLowerCase();

@@ -14,10 +14,17 @@ export interface TagEntry {
   readonly tag: Tag;
   /** Present where the registry tells it in the listing (ours, ACR); otherwise ask `resolveTag`. */
   readonly digest?: Digest;
+  /** False where the registry tells that nothing in the whole repository refers to anything: nobody need ask. */
+  readonly hasReferrers?: false;
 }
 
 export interface Cancellable {
   readonly signal?: AbortSignal;
+}
+
+export interface ReferrersOptions extends Cancellable {
+  /** Every tag of the repository, as just listed: a fallback tag that is not among them need not be asked for. */
+  readonly allTags?: ReadonlySet<Tag> | undefined;
 }
 
 /**
@@ -37,7 +44,7 @@ export interface ImageSource {
     options?: Cancellable,
   ): Promise<StoredManifest | undefined>;
   /** Manifests whose `subject` is `subject`, from the referrers API or the fallback tag. */
-  listReferrers(repository: RepositoryName, subject: Digest, options?: Cancellable): AsyncIterable<Descriptor>;
+  listReferrers(repository: RepositoryName, subject: Digest, options?: ReferrersOptions): AsyncIterable<Descriptor>;
   /**
    * The content from byte `offset` (default 0) on. Not verified here: `BlobUpload.commit` does that.
    * Its chunks are the reader's alone.
@@ -68,6 +75,8 @@ export interface ImageTarget {
     blob: Pick<Descriptor, 'digest' | 'size'>,
     options?: Cancellable,
   ): Promise<BlobUpload>;
+  /** Only where small blobs may come without an upload. */
+  readonly wholeBlobs?: WholeBlobs;
   /** Throws MANIFEST_BLOB_UNKNOWN when something it refers to is missing, MANIFEST_INVALID, DIGEST_INVALID. */
   putManifest(repository: RepositoryName, manifest: StoredManifest, options?: PutManifestOptions): Promise<void>;
   /** False when there was no such tag. */
@@ -79,6 +88,14 @@ export interface ImageTarget {
 export interface AppendOptions extends Cancellable {
   /** Nobody else reads the chunks of the content, now or later: their memory may be freed once they are taken. */
   readonly isOurs?: boolean;
+}
+
+export interface WholeBlobs {
+  readonly limitBytes: number;
+  /** Whether it is small enough, and has no unfinished upload that should go on instead. */
+  accepts(blob: Pick<Descriptor, 'digest' | 'size'>): boolean;
+  /** Verifies, makes durable, makes visible. Throws DIGEST_INVALID. */
+  put(repository: RepositoryName, digest: Digest, bytes: Buffer): Promise<void>;
 }
 
 export interface BlobUpload {

@@ -77,6 +77,8 @@ export function createConnection(options: {
       headers: { 'user-agent': userAgent, ...headers, ...(isPaced(body) && { 'content-length': String(body.length) }) },
       body: isPaced(body) ? Readable.from(body) : (body ?? null),
       signal: signal ?? null,
+      // undici ends the connection after each HEAD otherwise, for the sake of servers that answer it with a body.
+      ...(method === 'HEAD' && { reset: false }),
       ...(answerTimeoutMs !== undefined && { headersTimeout: answerTimeoutMs }),
     });
     // A cut body is told to whoever reads it; a body nobody reads must not end the process.

@@ -47,7 +47,11 @@ export function createListings(options: {
     try {
       for await (const page of tagDigests.missing ? [] : acrPages(repository, signal)) {
         told = true;
-        if (page.status !== 404) yield* ordered(arrayIn(page, 'tags'), parseEntry);
+        if (page.status === 404) continue;
+        const none = parseObject(page.body, page.url.host)['hasReferrers'] === false;
+        for (const entry of ordered(arrayIn(page, 'tags'), parseEntry)) {
+          yield none ? { ...entry, hasReferrers: false } : entry;
+        }
       }
     } catch (error) {
       if (told || !(error instanceof ParentError) || ![401, 403].includes(error.status ?? 0)) throw error;

@@ -2,7 +2,7 @@ import { digestOf, type Digest } from '../oci/digest.ts';
 import { parseManifest, type Descriptor, type Manifest } from '../oci/manifest.ts';
 import { mediaTypes } from '../oci/media-types.ts';
 import { referrersTag, type RepositoryName } from '../oci/names.ts';
-import type { Cancellable, ImageSource, ImageTarget, StoredManifest } from '../oci/registry.ts';
+import type { ImageSource, ImageTarget, ReferrersOptions, StoredManifest } from '../oci/registry.ts';
 import type { Clock } from '../status/clock.ts';
 import { pullAccess } from './access.ts';
 import { ociErrors } from './failure.ts';
@@ -31,7 +31,7 @@ export function createReferrers(options: {
   async function* listReferrers(
     repository: RepositoryName,
     subject: Digest,
-    { signal }: Cancellable = {},
+    { signal, allTags }: ReferrersOptions = {},
   ): AsyncGenerator<Descriptor> {
     const question = {
       method: 'GET',
@@ -52,7 +52,8 @@ export function createReferrers(options: {
         api.markMissing();
       }
     }
-    if (!answered) yield* await readFallback(repository, subject, signal);
+    if (answered || allTags?.has(referrersTag(subject)) === false) return;
+    yield* await readFallback(repository, subject, signal);
   }
 
   async function readFallback(

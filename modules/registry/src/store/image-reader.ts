@@ -4,7 +4,16 @@ import { algorithmOf, digestOf, type Digest } from '../oci/digest.ts';
 import { isDigest, type RepositoryName, type Tag } from '../oci/names.ts';
 import type { Log } from '../status/log.ts';
 import { fallbackReferrers } from './fallback-referrers.ts';
-import { blobPath, idOf, keyWithin, rangeWithin, relationRange, smallBlobBytes, type Tables } from './layout.ts';
+import {
+  blobPath,
+  idOf,
+  keyWithin,
+  fallbackTagRange,
+  rangeWithin,
+  relationRange,
+  smallBlobBytes,
+  type Tables,
+} from './layout.ts';
 import { openBytes, openFile, type BlobFile } from './open-blob.ts';
 import { hasCode } from './storage-error.ts';
 import type { Damage, Store } from './store.ts';
@@ -17,6 +26,7 @@ export type ImageReader = Pick<
   | 'resolveTag'
   | 'findManifest'
   | 'hasRepository'
+  | 'hasReferrers'
   | 'statBlob'
   | 'holdsBlob'
   | 'openBlob'
@@ -65,6 +75,14 @@ export function createImageReader({ directory, tables, log, onDamage, renewLink 
       yield* others;
     },
 
+    async hasReferrers(repository) {
+      const [referrers, fallbackTags] = await Promise.all([
+        tables.referrer.keys({ ...rangeWithin(repository), limit: 1 }).all(),
+        tables.tag.keys({ ...fallbackTagRange(repository), limit: 1 }).all(),
+      ]);
+      return referrers.length + fallbackTags.length > 0;
+    },
+
     resolveTag: (repository, tag) => answer(() => tables.tag.getSync(keyWithin(repository, tag))?.digest),
 
     /** A manifest whose bytes have another digest is damaged: it is told, and as good as not there. */
@@ -82,8 +100,9 @@ export function createImageReader({ directory, tables, log, onDamage, renewLink 
     hasRepository: (repository) => answer(() => tables.repository.getSync(repository) !== undefined),
 
     async statBlob(repository, digest) {
+      if (sizeOf(repository, digest) === undefined) return undefined;
       await renewLink(repository, digest);
-      const size = sizeOf(repository, digest);
+      const size = sizeOf(repository, digest); // it may have gone meanwhile
       return size === undefined ? undefined : { size };
     },
 

@@ -1,7 +1,7 @@
 import { RegistryError } from '../errors.ts';
 import { algorithmOf, digestOf } from '../oci/digest.ts';
 import { manifestBytesLimit, parseManifest } from '../oci/manifest.ts';
-import type { ImageTarget } from '../oci/registry.ts';
+import type { ImageTarget, WholeBlobs } from '../oci/registry.ts';
 import { linkBlob } from './blob-links.ts';
 import type { GroupCommit } from './group-commit.ts';
 import { deleteManifest, deleteTag, putManifest, type Author } from './image-changes.ts';
@@ -12,12 +12,13 @@ export interface ImageTargetOptions {
   readonly commit: GroupCommit;
   readonly reader: ImageReader;
   readonly beginBlob: ImageTarget['beginBlob'];
+  readonly wholeBlobs: WholeBlobs;
   /** Asked at the moment of each change. */
   readonly author: () => Author;
 }
 
 /** The store as something to write to, on behalf of `author`. */
-export function createImageTarget({ commit, reader, beginBlob, author }: ImageTargetOptions): StoreTarget {
+export function createImageTarget({ commit, reader, beginBlob, wholeBlobs, author }: ImageTargetOptions): StoreTarget {
   return {
     async hasManifest(repository, digest) {
       return (await reader.findManifest(repository, digest)) !== undefined;
@@ -26,15 +27,18 @@ export function createImageTarget({ commit, reader, beginBlob, author }: ImageTa
       return (await reader.statBlob(repository, digest)) !== undefined;
     },
 
-    mountBlob: (repository, digest) =>
-      commit.transact((write) => {
+    async mountBlob(repository, digest) {
+      if (!(await reader.holdsBlob(digest))) return false;
+      return commit.transact((write) => {
         const blob = write.get(write.tables.blob, digest);
         if (!blob) return false;
         linkBlob(write, repository, digest, blob.sizeBytes);
         return true;
-      }),
+      });
+    },
 
     beginBlob,
+    wholeBlobs,
 
     async putManifest(repository, manifest, { tag, moreTags = [], absent } = {}) {
       const { digest, bytes, mediaType } = manifest;

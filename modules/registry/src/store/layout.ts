@@ -82,6 +82,11 @@ export function rangeWithin(repository: RepositoryName, after = ''): { gt: strin
   return { gt: `${repository}${separator}${after}`, lt: `${repository}${afterSeparator}` };
 }
 
+/** Tags that name a digest, whatever its algorithm: `sha256-…`, `sha512-…` (distribution-spec 1.1, "Referrers Tag Schema"). */
+export function fallbackTagRange(repository: RepositoryName): { gt: string; lt: string } {
+  return { gt: keyWithin(repository, 'sha' as Tag), lt: keyWithin(repository, 'shb' as Tag) };
+}
+
 /** The first part of the key of something within a repository. */
 export function repositoryOf(key: string): RepositoryName {
   return key.slice(0, key.indexOf(separator)) as RepositoryName;

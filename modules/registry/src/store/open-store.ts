@@ -21,6 +21,7 @@ import { createLinkRenewal } from './suspects.ts';
 import { createTurns } from './turns.ts';
 import { verifyStore } from './verify-store.ts';
 import { asVolumeError } from './volume-error.ts';
+import { createWholeBlobs } from './whole-blobs.ts';
 
 export interface OpenStoreOptions {
   /** The data volume; created where it is missing. */
@@ -61,6 +62,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   const places = createTurns();
   const uploads = createBlobUploads({ directory, tables, commit, places, ensureRoom, clock });
   const { beginBlob } = uploads;
+  const wholeBlobs = createWholeBlobs({ directory, tables, commit, places, uploads, ensureRoom });
   let measuring: Promise<number> | undefined;
   let roomyUntilMs = 0;
   const closing = new AbortController();
@@ -72,7 +74,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     ...reader,
     ...createDescriptions({ tables }),
     local: {
-      ...createImageTarget({ commit, reader, beginBlob, author: fromClient }),
+      ...createImageTarget({ commit, reader, beginBlob, wholeBlobs, author: fromClient }),
 
       async deleteBlob(repository, digest) {
         await refuseAnyLocked({ tables, commit }, repository);
@@ -84,7 +86,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
         return removeRepository({ tables, commit }, repository, fromClient());
       },
     },
-    replica: createImageTarget({ commit, reader, beginBlob, author: () => fromParent }),
+    replica: createImageTarget({ commit, reader, beginBlob, wholeBlobs, author: () => fromParent }),
     uploads: uploads.sessions,
     journal: createJournal({ tables, commit, log }),
     outbox: createOutbox({ tables, commit, log }),

@@ -36,8 +36,10 @@ export interface Store extends ImageSource, Descriptions {
   readonly locks: Locks;
 
   listRepositories(options?: PageStart): AsyncIterable<RepositoryName>;
-  listTags(repository: RepositoryName, options?: PageStart): AsyncIterable<Required<TagEntry>>;
+  listTags(repository: RepositoryName, options?: PageStart): AsyncIterable<TagEntry & { readonly digest: Digest }>;
   hasRepository(repository: RepositoryName): Promise<boolean>;
+  /** Whether anything in the repository refers to another manifest, by itself or from a fallback tag. */
+  hasReferrers(repository: RepositoryName): Promise<boolean>;
   /** In whatever repository: `mountBlob` makes it visible in another one. */
   holdsBlob(digest: Digest): Promise<boolean>;
   statBlob(repository: RepositoryName, digest: Digest): Promise<{ readonly size: number } | undefined>;

@@ -68,11 +68,14 @@ interface Traffic {
 
 /** For as many clients' blobs as that; the others wait for a place among `transfer.concurrency`. */
 const urgentConcurrency = 16;
+/** So many small blobs go beside each large one: their time is that of the questions, not of the bytes. */
+const smallInPlaceOfOne = 4;
 
 export function createBlobTransfers(options: BlobTransfersOptions): BlobTransfers {
-  const queues: Readonly<Record<Lane, PQueue>> = {
+  const queues: Readonly<Record<Lane | 'small', PQueue>> = {
     ahead: new PQueue({ concurrency: 4 }),
     scheduled: new PQueue({ concurrency: 4 }),
+    small: new PQueue({ concurrency: 4 * smallInPlaceOfOne }),
     urgent: new PQueue({ concurrency: urgentConcurrency }),
   };
   const rate = createRateLimit({ clock: options.clock });
@@ -124,7 +127,8 @@ export function createBlobTransfers(options: BlobTransfersOptions): BlobTransfer
         following.close();
       });
     const enter = (): void => {
-      void queues[lane].add(() => {
+      const isSmall = lane === 'scheduled' && blob.size <= (target.wholeBlobs?.limitBytes ?? 0);
+      void queues[isSmall ? 'small' : lane].add(() => {
         begin();
         return quiet;
       });
@@ -178,6 +182,7 @@ export function createBlobTransfers(options: BlobTransfersOptions): BlobTransfer
     limit(settings) {
       queues.ahead.concurrency = settings.concurrency;
       queues.scheduled.concurrency = settings.concurrency;
+      queues.small.concurrency = settings.concurrency * smallInPlaceOfOne;
       rate.follow((now) => rateAt(settings, now));
     },
   };

@@ -6,6 +6,7 @@ import type { Reference, RepositoryName, Tag } from '../oci/names.ts';
 import { wantsPlatform } from '../oci/platform.ts';
 import type { ImageSource, ImageTarget, StoredManifest } from '../oci/registry.ts';
 import type { Log } from '../status/log.ts';
+import { allDone } from './all-done.ts';
 import type { BlobTransfers } from './blob-transfers.ts';
 import type { TransferProgress } from './transfer-blob.ts';
 
@@ -26,6 +27,8 @@ export interface CopyJob {
   readonly referrers?: boolean;
   /** Also looks for referrers of an index's children. Default true. */
   readonly childReferrers?: boolean;
+  /** Every tag of the repository at the source, where they are at hand: see `ReferrersOptions`. */
+  readonly allTags?: ReadonlySet<Tag> | undefined;
   /** Also brings the blobs that a manifest lacks which the target has: they were lost there. Default false. */
   readonly lostBlobs?: boolean;
 }
@@ -74,22 +77,26 @@ export async function copyImage(
   const root = job.manifest ?? (await source.findManifest(repository, job.reference, { signal }));
   if (!root) return { outcome: 'missing' };
   const copy: Copy = { ...options, source, target, job, seen: new Set(), referrersSeen: 0, manifests: 0 };
-  const absent = await copyManifest(copy, root, job.referrers ?? true);
-  const tagged = tag !== undefined && (await (job.mayTag?.() ?? true));
-  if (tagged) await target.putManifest(repository, root, { tag, absent, signal });
+  const tagged = await copyManifest(copy, root, job.referrers ?? true, { tag });
   return { outcome: 'copied', digest: root.digest, manifests: copy.manifests, tagged };
 }
 
-/** The index children that were left out on purpose. */
+/** What the manifest is for: the tag to set in the end, the platform an index gives it. */
+interface Purpose {
+  readonly tag?: Tag | undefined;
+  readonly platform?: Platform | undefined;
+}
+
+/** Whether the tag was set, in the end. */
 async function copyManifest(
   copy: Copy,
   stored: StoredManifest,
   referrers: boolean,
-  platform?: Platform,
-): Promise<readonly Digest[]> {
+  { tag, platform }: Purpose = {},
+): Promise<boolean> {
   copy.seen.add(stored.digest);
   const { target, transfers, signal } = copy;
-  const { repository, platforms = [], children = true, childReferrers = true } = copy.job;
+  const { repository, platforms = [], children = true, childReferrers = true, mayTag } = copy.job;
   const manifest = parseManifest(stored.bytes, stored.mediaType);
   const absent: Digest[] = [];
   for (const child of manifest.manifests) {
@@ -98,14 +105,23 @@ async function copyManifest(
     if (!wanted) absent.push(child.digest);
   }
   const isNew = !(await target.hasManifest(repository, stored.digest, { signal }));
-  if (isNew || copy.job.lostBlobs === true) await copyBlobs(copy, manifest.blobs, platform);
+  const [others] = await allDone([
+    referrers ? findReferrers(copy, stored.digest) : [],
+    isNew || copy.job.lostBlobs === true ? copyBlobs(copy, manifest.blobs, platform) : undefined,
+  ]);
   if (isNew) {
-    await target.putManifest(repository, stored, { absent, signal });
     transfers.rate.charge(stored.bytes.length);
     copy.manifests += 1;
   }
-  if (referrers) await copyReferrers(copy, stored.digest);
-  return absent;
+  // With nothing to come between them, manifest and tag are one step.
+  const isSplit = others.length > 0;
+  if (isNew && isSplit) await target.putManifest(repository, stored, { absent, signal });
+  for (const digest of others) await copyReferrer(copy, digest);
+  const tagged = tag !== undefined && (await (mayTag?.() ?? true));
+  if (tagged || (isNew && !isSplit)) {
+    await target.putManifest(repository, stored, { absent, signal, ...(tagged && { tag }) });
+  }
+  return tagged;
 }
 
 /** False when the child is no manifest, so that the target must not demand one. */
@@ -119,7 +135,7 @@ async function copyChild(copy: Copy, child: Descriptor, referrers: boolean): Pro
   }
   const stored = await source.findManifest(repository, child.digest, { signal });
   if (stored) {
-    await copyManifest(copy, stored, referrers, child.platform);
+    await copyManifest(copy, stored, referrers, { platform: child.platform });
     return true;
   }
   if (await target.hasManifest(repository, child.digest, { signal })) return true;
@@ -129,12 +145,11 @@ async function copyChild(copy: Copy, child: Descriptor, referrers: boolean): Pro
   });
 }
 
-/** Waits for all of them, so that nothing runs on after this has thrown. */
 async function copyBlobs(copy: Copy, blobs: readonly Descriptor[], platform?: Platform): Promise<void> {
   const { source, target, transfers, signal, progress } = copy;
   const { repository, tag } = copy.job;
   const image = tag && { tag, platform };
-  const results = await Promise.allSettled(
+  await allDone(
     blobs.map(async (blob) => {
       const outcome = await transfers.carry({ source, target, repository, blob, signal, progress, image });
       if (outcome === 'absent' && !blob.urls?.length) {
@@ -142,21 +157,27 @@ async function copyBlobs(copy: Copy, blobs: readonly Descriptor[], platform?: Pl
       }
     }),
   );
-  const failed = results.find((result) => result.status === 'rejected');
-  if (failed) throw failed.reason;
 }
 
-async function copyReferrers(copy: Copy, subject: Digest): Promise<void> {
+/** Those of `subject` that were not looked at yet. */
+async function findReferrers(copy: Copy, subject: Digest): Promise<readonly Digest[]> {
   const { source, log, signal } = copy;
-  const { repository } = copy.job;
-  for await (const { digest } of source.listReferrers(repository, subject, { signal })) {
+  const { repository, allTags } = copy.job;
+  const found: Digest[] = [];
+  for await (const { digest } of source.listReferrers(repository, subject, { signal, allTags })) {
     if (copy.seen.has(digest)) continue;
     copy.referrersSeen += 1;
     if (copy.referrersSeen > referrersLimit) {
       log.warn('An image has too many referrers; the rest was left out.', { repository, subject, referrersLimit });
-      return;
+      break;
     }
-    const stored = await source.findManifest(repository, digest, { signal });
-    if (stored) await copyManifest(copy, stored, true);
+    found.push(digest);
   }
+  return found;
+}
+
+async function copyReferrer(copy: Copy, digest: Digest): Promise<void> {
+  if (copy.seen.has(digest)) return;
+  const stored = await copy.source.findManifest(copy.job.repository, digest, { signal: copy.signal });
+  if (stored) await copyManifest(copy, stored, true);
 }

@@ -18,7 +18,7 @@ export interface PassProgress extends CopyProgress {
 
 /** One repository of a pass. Failed once anything in it failed. */
 export interface RepositoryRow {
-  tagFound(): void;
+  tagsFound(count: number): void;
   tagInSync(): void;
   fail(message: string): void;
   /** So many tags are here, in place of what was counted; `failed` others should be. */
@@ -111,8 +111,8 @@ export function createPassProgress(options: {
       rows.set(name, row);
       onChange();
       return {
-        tagFound() {
-          row.tagsTotal += 1;
+        tagsFound(count) {
+          row.tagsTotal += count;
         },
         tagInSync() {
           row.tagsInSync += 1;

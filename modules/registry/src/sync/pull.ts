@@ -1,5 +1,6 @@
 import { RegistryError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
+import { isIndex } from '../oci/media-types.ts';
 import { isDigest, type RepositoryName, type Tag } from '../oci/names.ts';
 import type { ImageSource, TagEntry } from '../oci/registry.ts';
 import { ruleFor, wantsTag } from '../settings/repository-rules.ts';
@@ -36,23 +37,37 @@ async function pullRepository(
   const { parent, signal, concurrency } = pass;
   const row = pass.progress.repository(repository);
   try {
-    const onParent = new Set<Tag>();
-    await forEach(parent.listTags(repository, { signal }), concurrency, async (entry) => {
-      onParent.add(entry.tag);
-      if (!wantsTag(rule, entry.tag)) return;
-      row.tagFound();
+    const { listed, brokenBy } = await listTags(parent, repository, signal);
+    const onParent = new Set(listed.map(({ tag }) => tag));
+    const allTags = brokenBy ? undefined : onParent;
+    const wanted = listed.filter(({ tag }) => wantsTag(rule, tag));
+    row.tagsFound(wanted.length);
+    await forEach(wanted, concurrency, async (entry) => {
       try {
-        await pullTag(pass, pending, repository, rule, entry);
+        await pullTag(pass, pending, repository, rule, entry, allTags);
         row.tagInSync();
       } catch (error) {
         await noteFailure(pass, row, repository, error);
       }
     });
+    if (brokenBy) throw brokenBy;
     if (pass.mode === 'ReadOnly') await findGoneTags(pass, pending, repository, onParent);
   } catch (error) {
     await noteFailure(pass, row, repository, error);
   }
   row.end();
+}
+
+/** What was listed before it broke off is good; what is missing then says nothing. */
+async function listTags(parent: ImageSource, repository: RepositoryName, signal: AbortSignal) {
+  const listed: TagEntry[] = [];
+  try {
+    for await (const entry of parent.listTags(repository, { signal })) listed.push(entry);
+    return { listed };
+  } catch (error) {
+    signal.throwIfAborted();
+    return { listed, brokenBy: error instanceof Error ? error : new Error(String(error)) };
+  }
 }
 
 export async function noteFailure(
@@ -71,24 +86,34 @@ export async function pullTag(
   pending: PendingChanges,
   repository: RepositoryName,
   rule: RepositoryRule,
-  { tag, digest: listed }: TagEntry,
+  { tag, digest: listed, hasReferrers }: TagEntry,
+  allTags?: ReadonlySet<Tag>,
 ): Promise<void> {
   const { store, parent, mode, signal } = pass;
-  const digest = listed ?? (await parent.resolveTag(repository, tag, { signal }));
-  if (digest === undefined || pending.hasDelete(repository, digest)) return;
   const local = await store.describeTag(repository, tag);
+  // What is new here will be needed: asked for by tag, it comes with its digest.
+  const isAsked = listed === undefined && !local;
+  const manifest = isAsked ? await parent.findManifest(repository, tag, { signal }) : undefined;
+  const digest = listed ?? (isAsked ? manifest?.digest : await parent.resolveTag(repository, tag, { signal }));
+  if (digest === undefined || pending.hasDelete(repository, digest)) return;
   const decision = decideTag({ mode, parent: digest, local, pending: pending.hasTag(repository, tag) });
   if (decision === 'conflict' && local) reportConflict(pass, repository, tag, local.digest, digest);
   if (decision === 'conflict' || decision === 'keep') return;
+  const isFirst = decision === 'copy' || pass.thorough;
+  const mayHaveNew = isFirst || (local !== undefined && isFresh(local, pass.clock.now()));
+  const referrers = mayHaveNew && hasReferrers !== false;
+  if (!isFirst && !referrers && (await isWhole(store, repository, digest))) return;
   const { outcome } = await copyImage(
     manifestsFrom(store, parent),
     store.replica,
     {
       repository,
       reference: digest,
+      ...(manifest && { manifest }),
+      allTags,
       platforms: rule.platforms,
-      referrers: decision === 'copy' || pass.thorough || (local !== undefined && isFresh(local, pass.clock.now())),
-      childReferrers: decision === 'copy' || pass.thorough,
+      referrers,
+      childReferrers: isFirst,
       lostBlobs: pass.thorough,
       ...(decision === 'copy' && { tag, mayTag: () => isUntouched(store, repository, tag, digest, local) }),
     },
@@ -99,6 +124,12 @@ export async function pullTag(
       message: `the parent lists ${tag} as ${digest} but does not have it`,
     });
   }
+}
+
+/** An image that is here is whole; of an index, children may be wanted now that were not. */
+async function isWhole(store: PassStore, repository: RepositoryName, digest: Digest): Promise<boolean> {
+  const held = await store.findManifest(repository, digest);
+  return held !== undefined && !isIndex(held.mediaType);
 }
 
 /** An image is signed soon after it was pushed, or late: one question a tag and pass would be for nothing then. */
@@ -118,6 +149,7 @@ export async function isUntouched(
 ): Promise<boolean> {
   const now = await store.describeTag(repository, tag);
   if (before?.digest !== now?.digest || before?.updated.getTime() !== now?.updated.getTime()) return false;
+  if ((await store.outbox.pending()).count === 0) return true;
   const pending = await pendingChanges(store.outbox.read());
   return !pending.hasTag(repository, tag) && !pending.hasDelete(repository, digest);
 }

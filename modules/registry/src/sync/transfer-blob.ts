@@ -9,6 +9,7 @@ import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
 import type { ArrivalRecorder } from './arrival.ts';
 import type { RateLimit } from './rate-limit.ts';
+import { isSentWhole, isWrongContent, sendWhole } from './send-whole.ts';
 
 /** Told about blobs that really have to cross the link; what the target has already is not counted. */
 export interface TransferProgress {
@@ -88,7 +89,11 @@ export async function transferBlob(transfer: BlobTransfer, options: TransferBlob
 
 async function tryOnce(transfer: BlobTransfer, options: TransferBlobOptions, meter: Meter): Promise<'sent' | 'absent'> {
   const { source, target, repository, blob, signal } = transfer;
-  const { arrival } = options;
+  const { rate, arrival, isUrgent } = options;
+  // Who waits for a blob reads it while it arrives.
+  if (isSentWhole(transfer) && !isUrgent()) {
+    return sendWhole(transfer, { rate, standAt: (position) => meter.standAt(position) });
+  }
   const upload = await target.beginBlob(repository, blob, { signal });
   arrival.receiveInto(upload);
   try {
@@ -173,10 +178,6 @@ function createMeter(progress: TransferProgress | undefined, arrival: ArrivalRec
       arrival.standAt(next);
     },
   };
-}
-
-function isWrongContent(error: unknown): boolean {
-  return error instanceof RegistryError && error.code === 'DIGEST_INVALID';
 }
 
 /** Cuts and nonsense may pass; a clear no will not, and throttling is for the whole pass to obey. */
