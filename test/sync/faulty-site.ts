@@ -67,7 +67,8 @@ export function engineBelow(
   return engine;
 }
 
-export async function openFaultySite(): Promise<FaultySite> {
+/** `given`: real times in place of the short ones that make faults cheap to test. */
+export async function openFaultySite(given: Partial<Patience> = {}): Promise<FaultySite> {
   const parent = await openParent();
   const proxy = await startFaultProxy(parent.host);
   const [clock, log] = [new ManualClock(), new RecordingLog()];
@@ -76,6 +77,7 @@ export async function openFaultySite(): Promise<FaultySite> {
   const patience = {
     ...{ attempts: 1, connectTimeoutMs: patienceMs, answerTimeoutMs: patienceMs },
     ...{ writeTimeoutMs: patienceMs, idleTimeoutMs: patienceMs },
+    ...given,
   };
   const engine = engineBelow(proxy.host, { store, clock, log, patience });
 

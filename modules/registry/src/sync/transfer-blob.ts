@@ -25,6 +25,8 @@ export interface BlobTransfer {
   readonly blob: Descriptor;
   readonly signal: AbortSignal;
   readonly progress?: TransferProgress | undefined;
+  /** It broke off, and will go on. */
+  readonly onStopped?: () => void;
 }
 
 /** `absent`: the source does not have it. */
@@ -70,6 +72,7 @@ export async function transferBlob(transfer: BlobTransfer, options: TransferBlob
       wrongBefore ||= wrong;
       fruitless = meter.position > before ? 0 : fruitless + 1;
       if (fruitless >= fruitlessTriesLimit) throw error;
+      transfer.onStopped?.();
       log.debug('A blob transfer stopped and will go on.', { repository, digest: blob.digest, error });
       await clock.wait(backOffMs(fruitless, { ...retryBackOff, random }), signal);
       // Where only the answer to the commit was lost, nothing has to be sent again.
