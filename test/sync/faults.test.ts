@@ -273,6 +273,7 @@ describe('sync over a link that moves no byte', () => {
       connectionState === 'Offline' && details.some(({ code }) => code === 'PARENT_UNREACHABLE');
     const cut = await site.until(isOffline);
     expect(cut.bytesDone).to.be.within(1, 100_000);
+    expect(cut.repositories).to.have.nested.property('[0].state', 'Pending');
     // Tries that nobody answers tell nothing new.
     const { bytesDone, bytesTotal } = await site.until(
       ({ state, lastSyncStartTime }) => state === 'Failed' && lastSyncStartTime! > cut.lastSyncStartTime!,

@@ -126,6 +126,7 @@ export function createStepRunner(options: StepRunnerOptions): StepRunner {
         onExpired: () => ledger.begin('RecoveryService', syncKey),
       },
     });
+    ofPass.rest();
     const { cursor, saw } = end.reach ?? {};
     if (end.state === 'Succeeded' && cursor) await cursors.save(wanted, cursor, { compared: saw === 'everything' });
     work.wasThorough = saw === 'everything' && (thorough || activation.isThere);
