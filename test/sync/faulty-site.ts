@@ -61,8 +61,8 @@ export function engineBelow(
     ...options,
     random: () => 1,
     describe: () => ({ connectionState: 'Online', inSync: engine.status().inSync, outboxPending: 0 }),
-    connect: () =>
-      connectParent({ endpoint: host, protocol: 'http', credentials: account, self, clock, log, patience }),
+    connect: ({ syncToken: credentials = account }) =>
+      connectParent({ endpoint: host, protocol: 'http', credentials, self, clock, log, patience }),
   });
   return engine;
 }
