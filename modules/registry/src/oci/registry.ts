@@ -18,6 +18,8 @@ export interface TagEntry {
 
 export interface Cancellable {
   readonly signal?: AbortSignal;
+  /** Somebody waits for the answer: a registry that wants to be asked again later has given one. */
+  readonly isUrgent?: boolean;
 }
 
 /**
