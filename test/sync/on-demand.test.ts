@@ -296,9 +296,12 @@ describe('fetching on demand', () => {
     ] as const) {
       it(`answers 503 when it ${what} between the size of a blob and its first byte, a part of it as well`, async () => {
         const { path } = await blobAbove(2 * mebibyte);
-        void site.gate.fail(/^GET .*\/blobs\/sha/, fault);
         for (const headers of [{} as Record<string, string>, { range: 'bytes=5-1000000' }]) {
-          const answer = await patiently(site.clock, site.registry.ask('GET', path, { headers }));
+          const struck = site.gate.fail(/^GET .*\/blobs\/sha/, fault);
+          const asking = site.registry.ask('GET', path, { headers });
+          await struck;
+          const answer = await patiently(site.clock, asking);
+          site.gate.heal();
           expect(answer).to.include({ status: 503, code: 'UNAVAILABLE' });
           expect(answer.headers).to.include({ 'retry-after': '5' }).and.not.have.property('content-range');
         }
