@@ -38,10 +38,7 @@ describe('the Dockerfiles of module.json', () => {
       expect(argument('NODE_TAG')).to.match(/^\d+-bookworm-slim$/);
       const [, options] = /exec node (.+) dist\//.exec(start) ?? [];
       const [, entry] = /^ENTRYPOINT (.+)$/m.exec(text) ?? [];
-      expect(JSON.parse(entry ?? '')).to.deep.equal([
-        ...['node', ...(options ?? '').split(' ')],
-        '/app/dist/modules/registry/src/main.js',
-      ]);
+      expect(JSON.parse(entry ?? '')).to.deep.equal([...['node', ...(options ?? '').split(' ')], '/app/dist/main.js']);
       expect(text).to.contain(`\nARG VERSION=${image.tag.version}\n`);
     });
   }

@@ -7,6 +7,7 @@ import { memoryLimits } from './memory-limits.ts';
 import { pushes } from './pushes.ts';
 import { reads } from './reads.ts';
 import { heading, row } from './row.ts';
+import { smallSyncs } from './small-syncs.ts';
 import { openStage } from './stage.ts';
 import { stalls } from './stalls.ts';
 import { starts } from './starts.ts';
@@ -30,7 +31,7 @@ const { values: flags } = parseArgs({
 
 const stage = await openStage({ seconds: Number(flags.seconds), million: flags.million });
 try {
-  const works = [reads, pushes, listings, starts, memory, memoryLimits, stalls, syncs]
+  const works = [reads, pushes, listings, starts, memory, memoryLimits, stalls, syncs, smallSyncs]
     .flatMap((group) => group(stage))
     .filter(({ name }) => new RegExp(flags.only).test(name));
   const [docker, nginx] = await Promise.all([run('docker-registry', '--version'), run('nginx', '-v')]);

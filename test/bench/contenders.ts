@@ -34,6 +34,8 @@ export interface StartOptions {
 }
 
 export interface StartOursOptions extends StartOptions {
+  /** Desired properties beside the bench's account. */
+  readonly desired?: object;
   /** More of the environment, or other than usual: that of IoT Edge. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Modules loaded before it. */
@@ -80,7 +82,15 @@ export async function startOurs(options: StartOursOptions): Promise<Contender> {
 
 /** The same, but nobody waits for an answer. */
 export async function launchOurs(options: StartOursOptions): Promise<Contender> {
-  const { directory, certificate, launcher = [], binary = process.execPath, environment = {}, preload } = options;
+  const {
+    directory,
+    certificate,
+    launcher = [],
+    binary = process.execPath,
+    environment = {},
+    preload,
+    desired,
+  } = options;
   const port = String(await freePort());
   const settingsFile = join(directory, 'settings.json');
   const certificates = join(directory, 'certificates');
@@ -89,7 +99,7 @@ export async function launchOurs(options: StartOursOptions): Promise<Contender> 
     await writeFile(join(certificates, 'tls.crt'), certificate.cert);
     await writeFile(join(certificates, 'tls.key'), certificate.key);
   }
-  await writeFile(settingsFile, JSON.stringify(await (settings ??= benchSettings())));
+  await writeFile(settingsFile, JSON.stringify({ ...(await (settings ??= benchSettings())), ...desired }));
   const before = preload === undefined ? [] : ['--import', preload];
   const [command = '', ...rest] = [...launcher, binary, ...before, ...(await startArguments())];
   const startedMs = performance.now();

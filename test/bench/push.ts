@@ -64,7 +64,7 @@ export async function pushLoad(contender: Contender, load: PushLoad): Promise<nu
  * In a virtual machine the first write to a page of memory waits for the host, which takes ten times what a write to
  * the page cache takes; whoever comes first would pay. A file written and removed leaves pages that are there.
  */
-async function touchMemory(sizeBytes: number): Promise<void> {
+export async function touchMemory(sizeBytes: number): Promise<void> {
   const path = join(tmpdir(), `bench-touch-${process.pid}`);
   const piece = Buffer.alloc(4 * 1024 * 1024, 1);
   const file = await open(path, 'w');

@@ -36,10 +36,11 @@ export async function row(work: Work, rounds: number): Promise<string> {
 /** The goal in words, and whether it was reached. */
 function verdict({ goal, unit }: Work, ours: number, toPeer = NaN, toNginx = NaN, toSkopeo = NaN): [string, string] {
   const parts: [string, boolean][] = [];
-  const { timesDockerRegistry, timesNginx, timesSkopeo, atMost, finishes } = goal;
+  const { timesDockerRegistry, timesNginx, timesSkopeo, atLeast, atMost, finishes } = goal;
   if (timesDockerRegistry !== undefined) parts.push([`≥ ${timesDockerRegistry}×`, toPeer >= timesDockerRegistry]);
   if (timesNginx !== undefined) parts.push([`nginx ≥ ${timesNginx}×`, toNginx >= timesNginx]);
   if (timesSkopeo !== undefined) parts.push([`skopeo ≥ ${timesSkopeo}×`, toSkopeo >= timesSkopeo]);
+  if (atLeast !== undefined) parts.push([`≥ ${atLeast} ${unit}`, ours >= atLeast]);
   if (atMost !== undefined) parts.push([`≤ ${atMost} ${unit}`, ours <= atMost]);
   if (finishes) parts.push(['finishes', ours > 0]);
   return [parts.map(([text]) => text).join('; '), parts.every(([, met]) => met) ? 'yes' : 'no'];

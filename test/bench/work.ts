@@ -16,11 +16,12 @@ export interface Work {
   readonly measure: Readonly<Partial<Record<Side, () => Promise<number>>>>;
 }
 
-/** Ratios to the peers in the same round, for rates; a limit of our own figure, or less. */
+/** Ratios to the peers in the same round, for rates; a limit of our own figure, upwards or downwards, or less. */
 export interface Goal {
   readonly timesDockerRegistry?: number;
   readonly timesNginx?: number;
   readonly timesSkopeo?: number;
+  readonly atLeast?: number;
   readonly atMost?: number;
   /** Coming to an end is what counts. */
   readonly finishes?: true;

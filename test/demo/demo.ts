@@ -247,7 +247,7 @@ async function startLayers(top: FaultProxy, hashes: ReadonlyMap<string, string>)
       startLayer({
         name: `plant${name}`,
         directory: join(directory, name),
-        built: true,
+        built: 'dist',
         desired: desiredOf(index, ['plant/hello'], hashes),
         parent: {
           endpoint: index === 0 ? top.host : `127.0.0.1:${String(ports[index - 1])}`,

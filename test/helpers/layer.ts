@@ -19,8 +19,8 @@ export interface LayerOptions {
   readonly desired: Properties;
   /** Where the registry API listens; any free port when absent. */
   readonly port?: number;
-  /** Runs the build in `dist/` instead of the sources. */
-  readonly built?: boolean;
+  /** Runs the build in this directory, `dist`, instead of the sources. */
+  readonly built?: string;
   readonly variables?: Readonly<Record<string, string>>;
   readonly site?: EdgeSite;
   /** The names this device knows. */
@@ -151,7 +151,7 @@ export async function startLayer(options: LayerOptions): Promise<Layer> {
 
   function launch(): Program {
     const entry = options.built
-      ? ['dist/modules/registry/src/main.js']
+      ? [join(options.built, 'main.js')]
       : ['--import', 'tsx', 'modules/registry/src/main.ts'];
     const node = options.hosts?.command(process.execPath, entry) ?? { command: process.execPath, arguments: entry };
     return new Program({ ...node, environment, cwd: root });

@@ -84,6 +84,18 @@ describe('startListeners()', () => {
     });
   });
 
+  it('answers plain HTTP on the HTTPS port: 400, and why', async () => {
+    const pair = await (await createEdgeCertificates()).issueServer(['127.0.0.1']);
+    await withListeners({ httpsPort: 0 }, async (listeners) => {
+      await listeners.secure(pair);
+      const request = httpRequest({ host: '127.0.0.1', port: listeners.https!.port, path: '/v2/', agent: false });
+      request.end();
+      const [response] = (await once(request, 'response')) as [IncomingMessage];
+      expect(response.statusCode).to.equal(400);
+      expect((await buffer(response)).toString()).to.equal('Client sent an HTTP request to an HTTPS server.\n');
+    });
+  });
+
   it('refuses TLS 1.1, also with a renewed certificate', async () => {
     const certificates = await createEdgeCertificates();
     await withListeners({ httpsPort: 0 }, async (listeners) => {

@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { digestOf } from '../../modules/registry/src/oci/digest.ts';
 import { mediaTypes } from '../../modules/registry/src/oci/media-types.ts';
+import { nothingElsewhere } from '../../modules/registry/src/http/on-miss.ts';
 import { pushBlob, pushImage, sampleImage, sampleIndex } from '../helpers/images.ts';
 import { repository, tag } from '../helpers/names.ts';
-import { authorization, admin, json, startRegistry, type RegistryServer } from './registry-server.ts';
+import { authorization, admin, json, startRegistry, writer, type RegistryServer } from './registry-server.ts';
 
 const name = repository('plant/hello');
 const absent = `sha256:${'0'.repeat(64)}`;
@@ -308,7 +309,9 @@ describe('pulling', () => {
       ['GET', '/v2/plant/../../etc/manifests/v1', 400, 'NAME_INVALID'],
       ['GET', '/v2/%2e%2e/manifests/v1', 400, 'NAME_INVALID'],
       ['GET', `/v2/${name}/manifests/sha256:abc`, 400, 'DIGEST_INVALID'],
-      ['GET', `/v2/${name}/manifests/.x`, 400, 'TAG_INVALID'],
+      ['GET', `/v2/${name}/manifests/.x`, 404, 'MANIFEST_UNKNOWN'],
+      ['DELETE', `/v2/${name}/manifests/.x`, 404, 'MANIFEST_UNKNOWN'],
+      ['PUT', `/v2/${name}/manifests/.x`, 400, 'TAG_INVALID'],
       ['GET', '/v2/nothing/here', 404, 'NOT_FOUND'],
       ['GET', '/elsewhere', 404, 'NOT_FOUND'],
       ['PATCH', `/v2/${name}/manifests/v1`, 405, 'UNSUPPORTED'],
@@ -321,6 +324,17 @@ describe('pulling', () => {
         expect(answer.headers['docker-distribution-api-version']).to.equal(
           path.startsWith('/v2') ? 'registry/2.0' : undefined,
         );
+      });
+    }
+
+    for (const path of ['/v2/', '/v2/_catalog', '/v2/_oci/ext/discover']) {
+      it(`answers HEAD ${path} of a client token where misses are looked for elsewhere`, async () => {
+        const onDemand = await startRegistry({ onMiss: nothingElsewhere });
+        try {
+          expect((await onDemand.ask('HEAD', path, { as: writer })).status).to.equal(200);
+        } finally {
+          await onDemand.close();
+        }
       });
     }
 

@@ -12,6 +12,7 @@ import { repository, tag } from '../helpers/names.ts';
 import {
   admin,
   authorization,
+  json,
   reader,
   startRegistry,
   writer,
@@ -45,6 +46,11 @@ describe('pushing', () => {
   };
   const expectNoBlob = async (bytes: Buffer): Promise<void> => {
     expect((await server.ask('HEAD', `/v2/${name}/blobs/${digestOf(bytes)}`)).status).to.equal(404);
+  };
+
+  const tokenOf = async (who: string, scope: string): Promise<string> => {
+    const answer = await server.ask('GET', `/acr/oauth2/token?scope=${encodeURIComponent(scope)}`, { as: who });
+    return String(json(answer)['access_token']);
   };
 
   describe('end-4a, end-6: POST then PUT', () => {
@@ -227,6 +233,21 @@ describe('pushing', () => {
       expectSession(await mount('&from=plant/source'));
       expectSession(await mount('&from=NOT%20A%20NAME'));
       expectSession(await mount(''));
+    });
+
+    for (const from of ['&from=plant/source', '']) {
+      it(`mounts with a token for the target alone, ${from ? 'from a repository' : 'without naming one'}`, async () => {
+        await pushBlob(server.store.local, repository('plant/source'), bytes);
+        await pushImage(server.store.local, repository('plant/source'), sampleImage(['x']));
+        expect((await mount(from, await tokenOf(writer, `repository:${name}:pull,push`))).status).to.equal(201);
+        await expectBlob(bytes);
+      });
+    }
+
+    it('falls back to a session for a blob that its owner may not read, whatever the token', async () => {
+      await pushBlob(server.store.local, repository('secret/source'), bytes);
+      const token = await tokenOf(writer, `repository:${name}:pull,push`);
+      for (const from of ['&from=secret/source', '&from=plant/source', '']) expectSession(await mount(from, token));
     });
 
     it('falls back to a session for a blob that the caller may not read', async () => {
@@ -454,8 +475,11 @@ describe('pushing', () => {
       }
     });
 
-    it('takes a blob', async () => {
+    it('takes a blob once no manifest of the repository needs it', async () => {
       const path = `/v2/${name}/blobs/${digestOf(image.blobs[1]!)}`;
+      expect(await server.ask('DELETE', path)).to.include({ status: 405, code: 'REGISTRY_DISALLOWED_OPERATION' });
+      expect(await statusOf(path)).to.equal(200);
+      await server.ask('DELETE', manifestPath(image.manifest.digest));
       expect((await server.ask('DELETE', path)).status).to.equal(202);
       expect(await server.ask('GET', path)).to.include({ status: 404, code: 'BLOB_UNKNOWN' });
       expect(await server.ask('DELETE', path)).to.include({ status: 404, code: 'BLOB_UNKNOWN' });
@@ -476,19 +500,30 @@ describe('pushing', () => {
 
     it('answers 405 to every write of a ReadOnly registry, and serves reads', async () => {
       server.state = { ...server.state, mode: 'ReadOnly' };
-      const writes: readonly (readonly [string, string])[] = [
-        ['POST', uploads],
-        ['PATCH', `${uploads}x`],
-        ['PUT', `${uploads}x`],
-        ['DELETE', `${uploads}x`],
-        ['PUT', `/v2/${name}/manifests/v1`],
-        ['DELETE', `/v2/${name}/manifests/v1`],
-        ['DELETE', `/v2/${name}/blobs/${absent}`],
+      const writes: readonly (readonly [string, string, string])[] = [
+        ['POST', uploads, ''],
+        ['PATCH', `${uploads}x`, ''],
+        ['PUT', `${uploads}x`, ''],
+        ['DELETE', `${uploads}x`, ''],
+        ['PUT', `/v2/${name}/manifests/v1`, 'GET, HEAD'],
+        ['DELETE', `/v2/${name}/manifests/v1`, 'GET, HEAD'],
+        ['DELETE', `/v2/${name}/blobs/${absent}`, 'GET, HEAD'],
       ];
-      for (const [method, path] of writes) {
-        expect(await server.ask(method, path), `${method} ${path}`).to.include({ status: 405, code: 'UNSUPPORTED' });
+      for (const [method, path, allow] of writes) {
+        const answer = await server.ask(method, path);
+        expect(answer, `${method} ${path}`).to.include({ status: 405, code: 'UNSUPPORTED' });
+        expect(answer.headers['allow'], `${method} ${path}`).to.equal(allow);
       }
       expect((await server.ask('GET', '/v2/')).status).to.equal(200);
+    });
+
+    it('names DENIED too where a push is refused for good, so that podman and buildah do not try it again', async () => {
+      const codes = async (): Promise<unknown[]> =>
+        (json(await server.ask('POST', uploads))['errors'] as { code: string }[]).map(({ code }) => code);
+      server.state = { ...server.state, mode: 'ReadOnly' };
+      expect(await codes()).to.deep.equal(['UNSUPPORTED', 'DENIED']);
+      server.state = { ...server.state, mode: 'ReadWrite', refusal: 'ALREADY_ACTIVATED' };
+      expect(await codes()).to.deep.equal(['ALREADY_ACTIVATED']);
     });
 
     it('tells of its mode only those who may write', async () => {

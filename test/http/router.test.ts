@@ -84,7 +84,7 @@ describe('createRouter()', () => {
 describe('parseParameters()', () => {
   const codeOf = (raw: Record<string, string>): string => {
     try {
-      parseParameters(raw);
+      parseParameters(raw, 'GET');
       return 'accepted';
     } catch (error) {
       return error instanceof RegistryError ? error.code : String(error);
@@ -92,7 +92,7 @@ describe('parseParameters()', () => {
   };
 
   it('takes an encoded colon in a digest', () => {
-    expect(parseParameters({ digest: sha256.replace(':', '%3A') }).digest).to.equal(sha256);
+    expect(parseParameters({ digest: sha256.replace(':', '%3A') }, 'GET').digest).to.equal(sha256);
   });
 
   const refused: readonly (readonly [string, Record<string, string>])[] = [
@@ -106,8 +106,9 @@ describe('parseParameters()', () => {
     ['DIGEST_INVALID', { digest: 'sha256:abc' }],
     ['DIGEST_INVALID', { digest: `md5:${'a'.repeat(32)}` }],
     ['DIGEST_INVALID', { reference: `sha256:${'A'.repeat(64)}` }],
-    ['TAG_INVALID', { reference: '.hidden' }],
-    ['TAG_INVALID', { reference: 'a'.repeat(129) }],
+    ['MANIFEST_UNKNOWN', { reference: '.hidden' }],
+    ['MANIFEST_UNKNOWN', { reference: 'a'.repeat(129) }],
+    ['TAG_INVALID', { tag: '.hidden' }],
     ['BLOB_UPLOAD_UNKNOWN', { upload: '..%2fblobs' }],
   ];
   for (const [code, raw] of refused) {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { once } from 'node:events';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { digestOf } from '../../modules/registry/src/oci/digest.ts';
 import { ParentError } from '../../modules/registry/src/parent/parent.ts';
 import { repository } from '../helpers/names.ts';
@@ -95,6 +95,58 @@ describe('readBlob()', () => {
       });
     });
   }
+
+  it('gives what came before a cut to a reader who comes late, then the error', async () => {
+    let cut: Promise<unknown> | undefined;
+    const script: Script = async ({ method }, response) => {
+      if (method === 'HEAD') {
+        response.writeHead(200, { 'content-length': 10 }).end();
+        return;
+      }
+      cut = once(response, 'close');
+      response.writeHead(200, { 'content-length': 10 });
+      for (const piece of ['01', '23', '45']) {
+        await new Promise((resolve) => response.write(piece, resolve));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      response.destroy();
+    };
+    await withParent(script, async ({ parent }) => {
+      const content = await parent.readBlob(plant, digest);
+      const got: unknown[] = [];
+      const reading = (async () => {
+        for await (const chunk of content!) {
+          got.push(chunk);
+          await cut;
+          await parent.statBlob(plant, digest); // by its answer, the cut is known here too
+        }
+      })();
+      expect(await failureOf(reading)).to.include({ failure: 'unreachable' });
+      expect(Buffer.concat(got as Buffer[]).toString()).to.equal('012345');
+    });
+  });
+
+  it('lets the parent wait while nobody reads', async () => {
+    const [piece, pieces] = [Buffer.alloc(1024 * 1024), 256];
+    let sent = 0;
+    function* content() {
+      for (; sent < pieces; sent += 1) yield piece;
+    }
+    const script: Script = ({ method }, response) => {
+      response.writeHead(200, { 'content-length': pieces * piece.length });
+      if (method === 'HEAD') response.end();
+      else Readable.from(content()).pipe(response);
+    };
+    await withParent(script, async ({ parent }) => {
+      const unread = await parent.readBlob(plant, digest);
+      for (let before = -1; before !== sent;) {
+        before = sent;
+        for (let count = 0; count < 20; count += 1) await parent.statBlob(plant, digest);
+      }
+      expect(sent).to.be.below(pieces / 4);
+      unread!.destroy();
+    });
+  });
 
   it('is an error where a server without ranges ends before the offset', async () => {
     await withParent(answering(200, {}, '012'), async ({ parent }) => {

@@ -3,13 +3,7 @@ import fc from 'fast-check';
 import { parseSettings } from '../../modules/registry/src/settings/parse-settings.ts';
 import { schema } from '../../modules/registry/src/settings/schema.ts';
 import type { Schema } from '../../modules/registry/src/settings/schema-words.ts';
-import { fullDocument } from './full-document.ts';
-
-type Key = string | number;
-interface Place {
-  readonly keys: readonly Key[];
-  readonly value: unknown;
-}
+import { changed, fullDocument, placesOf, type Key, type Place } from './full-document.ts';
 
 /** One change of the full document, and the pointers of which at least one must be reported. */
 type Breakage = readonly [keys: readonly Key[], value: unknown, reported?: string];
@@ -199,26 +193,6 @@ describe('parseSettings(), broken documents', () => {
     );
   });
 });
-
-/** The full document with one value replaced; undefined takes it out. */
-function changed({ keys, value }: Place): unknown {
-  const document: unknown = fullDocument();
-  if (keys.length === 0) return value;
-  let node = document as Record<Key, unknown>;
-  for (const key of keys.slice(0, -1)) node = node[key] as Record<Key, unknown>;
-  const last = keys.at(-1)!;
-  if (value === undefined) Reflect.deleteProperty(node, last);
-  else Object.defineProperty(node, last, { value, enumerable: true, configurable: true, writable: true });
-  return document;
-}
-
-function placesOf(value: unknown, keys: readonly Key[] = []): Place[] {
-  if (typeof value !== 'object' || value === null) return [{ keys, value }];
-  const inner = Array.isArray(value)
-    ? value.flatMap((item, index) => placesOf(item, [...keys, index]))
-    : Object.entries(value).flatMap(([key, item]) => placesOf(item, [...keys, key]));
-  return [{ keys, value }, ...inner];
-}
 
 /** An entry of `repositories` may be a string or an object. */
 function isOtherForm({ keys }: Place, value: unknown): boolean {

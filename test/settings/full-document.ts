@@ -1,3 +1,10 @@
+export type Key = string | number;
+/** A value of a document, and where it is. */
+export interface Place {
+  readonly keys: readonly Key[];
+  readonly value: unknown;
+}
+
 /** A valid document that says everything there is to say. */
 export function fullDocument() {
   const hash = '$scrypt$ln=15,r=8,p=1$c2FsdHNhbHRzYWx0$a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5';
@@ -65,4 +72,24 @@ export function fullDocument() {
     notificationsList: ['plant/*:*:push'],
     limits: { clientTokens: 30 },
   };
+}
+
+/** The full document with one value replaced; undefined takes it out. */
+export function changed({ keys, value }: Place): unknown {
+  const document: unknown = fullDocument();
+  if (keys.length === 0) return value;
+  let node = document as Record<Key, unknown>;
+  for (const key of keys.slice(0, -1)) node = node[key] as Record<Key, unknown>;
+  const last = keys.at(-1)!;
+  if (value === undefined) Reflect.deleteProperty(node, last);
+  else Object.defineProperty(node, last, { value, enumerable: true, configurable: true, writable: true });
+  return document;
+}
+
+export function placesOf(value: unknown, keys: readonly Key[] = []): Place[] {
+  if (typeof value !== 'object' || value === null) return [{ keys, value }];
+  const inner = Array.isArray(value)
+    ? value.flatMap((item, index) => placesOf(item, [...keys, index]))
+    : Object.entries(value).flatMap(([key, item]) => placesOf(item, [...keys, key]));
+  return [{ keys, value }, ...inner];
 }

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { digestOf } from '../../modules/registry/src/oci/digest.ts';
 import { pushBlob, pushImage, sampleImage, sampleIndex } from '../helpers/images.ts';
 import { repository, tag } from '../helpers/names.ts';
+import { loseBlobIn } from './lose-blob.ts';
 import { brief, codeOf, collect, withStore } from './with-store.ts';
 
 const plant = repository('plant/hello');
@@ -110,6 +111,53 @@ describe('store images', () => {
       expect(await store.describeTag(plant, v1)).to.deep.include({ origin: 'parent', base: ours.manifest.digest });
       expect(store.journal.head).to.equal(head);
       expect(await store.describeTag(plant, latest)).to.equal(undefined);
+    }),
+  );
+
+  it(
+    'takes a manifest that is here already only while its blobs are',
+    withStore(async ({ store, directory, reopen }) => {
+      const image = sampleImage(['layer']);
+      await pushImage(store.local, plant, image, v1);
+      await store.close();
+      await loseBlobIn(directory, plant, digestOf(image.blobs[1]!));
+      const again = await reopen();
+      expect(await codeOf(again.local.putManifest(plant, image.manifest, { tag: latest }))).to.equal(
+        'MANIFEST_BLOB_UNKNOWN',
+      );
+      expect(await again.resolveTag(plant, latest)).to.equal(undefined);
+      await pushImage(again.local, plant, image, latest);
+      expect(await again.resolveTag(plant, latest)).to.equal(image.manifest.digest);
+    }),
+  );
+
+  it(
+    'lets a client take away a blob only while no manifest of the repository needs it',
+    withStore(async ({ store }) => {
+      const [image, other] = [sampleImage(['shared', 'own']), sampleImage(['shared'])];
+      const [shared, own] = [digestOf(Buffer.from('shared')), digestOf(Buffer.from('own'))];
+      await pushImage(store.local, plant, image);
+      await pushImage(store.local, plant, other);
+      await pushBlob(store.local, plant2, Buffer.from('shared'));
+      await store.local.deleteManifest(plant, image.manifest.digest);
+      expect(await codeOf(store.local.deleteBlob(plant, shared))).to.equal('REGISTRY_DISALLOWED_OPERATION');
+      expect(await store.local.deleteBlob(plant, own)).to.equal(true);
+      expect(await store.local.deleteBlob(plant2, shared)).to.equal(true);
+      await store.local.deleteManifest(plant, other.manifest.digest);
+      expect(await store.local.deleteBlob(plant, shared)).to.equal(true);
+    }),
+  );
+
+  it(
+    'keeps a blob that a manifest comes to need while its deletion is decided',
+    withStore(async ({ store }) => {
+      const image = sampleImage(['layer']);
+      for (const blob of image.blobs) await pushBlob(store.local, plant, blob);
+      const layer = digestOf(image.blobs[1]!);
+      const deletion = store.local.deleteBlob(plant, layer);
+      await store.local.putManifest(plant, image.manifest, { tag: v1 });
+      expect(await codeOf(deletion)).to.equal('REGISTRY_DISALLOWED_OPERATION');
+      expect(await store.statBlob(plant, layer)).to.deep.equal({ size: 5 });
     }),
   );
 

@@ -7,6 +7,7 @@ import { descriptorOf, pushBlob } from '../helpers/images.ts';
 import { ManualClock } from '../helpers/manual-clock.ts';
 import { repository } from '../helpers/names.ts';
 import { RecordingLog } from '../helpers/recording-log.ts';
+import { withStore } from '../store/with-store.ts';
 import { cutAfter, MemoryRegistry } from './memory-registry.ts';
 import { patiently } from './patiently.ts';
 
@@ -155,6 +156,20 @@ describe('BlobTransfers.carry()', () => {
     const empty = descriptorOf(Buffer.alloc(0), 'application/octet-stream');
     expect(await transfers.carry({ source, target, repository: hello, blob: empty, signal: never })).to.equal('sent');
   });
+
+  it(
+    'frees the memory of what it has sent to the store, which a garbage collector would do late',
+    withStore(async ({ store }) => {
+      const pieces = Array.from({ length: 4 }, (_, index) => Buffer.alloc(64 * 1024, index));
+      const large = Buffer.concat(pieces);
+      await pushBlob(source, hello, large);
+      source.content = () => Readable.from(pieces);
+      const sent = descriptorOf(large, 'application/octet-stream');
+      await transfers.carry({ source, target: store.replica, repository: hello, blob: sent, signal: never });
+      expect((await store.statBlob(hello, sent.digest))?.size).to.equal(large.length);
+      expect(pieces.map(({ length }) => length)).to.deep.equal([0, 0, 0, 0]);
+    }),
+  );
 
   it('keeps within the rate over any 10 s, down and up together', async () => {
     const bytesPerSecond = 100_000;

@@ -77,9 +77,9 @@ describe('drainOutbox()', () => {
     }));
 
   it('forgets a push that lost a layer since, and says so', () =>
-    withSite(async ({ store, pass, pending, details }) => {
+    withSite(async ({ store, pass, pending, details, lose }) => {
       await pushImage(store.local, hello, one, v1);
-      await store.local.deleteBlob(hello, digestOf(one.blobs[1]!));
+      await lose(hello, digestOf(one.blobs[1]!));
       expect(await pass({ drainOnly: true })).to.equal('Succeeded');
       expect(await pending()).to.equal(0);
       expect(details()).to.deep.equal(['PUSH_INCOMPLETE']);

@@ -16,6 +16,7 @@ import { repository, tag } from '../helpers/names.ts';
 import { RecordingLog } from '../helpers/recording-log.ts';
 import { temporaryDirectory } from '../helpers/temporary-directory.ts';
 import { collectGarbage } from '../store/garbage.ts';
+import { loseBlobIn } from '../store/lose-blob.ts';
 import { MemoryRegistry } from './memory-registry.ts';
 import { rules } from './pass-fixture.ts';
 
@@ -174,8 +175,12 @@ describe('createSyncEngine()', () => {
     engine.apply(settings(), { active: true });
     await resting('Succeeded');
     const [layer = Buffer.alloc(0)] = one.blobs;
-    await store.local.deleteBlob(hello, digestOf(layer));
+    await stop();
+    await loseBlobIn(directory, hello, digestOf(layer));
+    await start();
     await collectGarbage(store);
+    engine.apply(settings(), { active: true });
+    await resting('Succeeded');
     await clock.advance(60_000);
     await resting('Succeeded');
     expect(await store.statBlob(hello, digestOf(layer)), 'a scheduled pass looks at what changed').to.equal(undefined);

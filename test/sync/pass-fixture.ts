@@ -1,5 +1,7 @@
 import { MemoryLevel } from 'memory-level';
 import { parseRepositoryPattern } from '../../modules/registry/src/oci/pattern.ts';
+import type { Digest } from '../../modules/registry/src/oci/digest.ts';
+import type { RepositoryName } from '../../modules/registry/src/oci/names.ts';
 import type { ParentRegistry } from '../../modules/registry/src/parent/parent.ts';
 import type { RemovalSettings, RepositoryRule } from '../../modules/registry/src/settings/settings.ts';
 import { openStore } from '../../modules/registry/src/store/open-store.ts';
@@ -13,6 +15,7 @@ import { runPass, type PassEnd } from '../../modules/registry/src/sync/run-pass.
 import { ManualClock } from '../helpers/manual-clock.ts';
 import { RecordingLog } from '../helpers/recording-log.ts';
 import { withTemporaryDirectory } from '../helpers/temporary-directory.ts';
+import { loseBlob } from '../store/lose-blob.ts';
 import { MemoryRegistry } from './memory-registry.ts';
 
 export interface SiteOptions {
@@ -38,6 +41,8 @@ export interface Site {
   readonly rows: () => Record<string, string>;
   /** `[bytesDone, bytesTotal]` by repository, where anything crossed the link. */
   readonly bytes: () => Record<string, readonly [number, number]>;
+  /** The repository has not got this blob any more, as after damage; no client can take away what an image needs. */
+  readonly lose: (repository: RepositoryName, digest: Digest) => Promise<void>;
   /** Entries in the outbox. */
   readonly pending: () => Promise<number>;
 }
@@ -53,11 +58,12 @@ export function withSite(
   return withTemporaryDirectory(async (directory) => {
     const clock = new ManualClock();
     const log = new RecordingLog();
+    const index = new MemoryLevel();
     const store = await openStore({
       directory,
       clock,
       log,
-      index: new MemoryLevel(),
+      index,
       carries: () => true,
       ...storeOptions,
     });
@@ -119,6 +125,7 @@ export function withSite(
             .filter(({ bytesTotal }) => bytesTotal !== undefined)
             .map(({ name, bytesDone = 0, bytesTotal = 0 }) => [name, [bytesDone, bytesTotal]]),
         ),
+      lose: (repository, digest) => loseBlob(index, repository, digest),
       pending: async () => (await store.outbox.pending()).count,
     });
     await connected.close();

@@ -1,7 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
 import { expect } from 'chai';
-import fc from 'fast-check';
-import { backOffMs } from '../../modules/registry/src/status/back-off.ts';
 import { rateAt } from '../../modules/registry/src/settings/transfer-rate.ts';
 import { createRateLimit, type RateLimit, type TakeOptions } from '../../modules/registry/src/sync/rate-limit.ts';
 import { waitUntil } from '../../modules/registry/src/sync/wait-until.ts';
@@ -144,18 +142,6 @@ describe('createRateLimit()', () => {
     stop.abort(reason);
     expect(await next).to.equal(reason);
     expect(clock.nextWait).to.equal(undefined);
-  });
-});
-
-describe('backOffMs()', () => {
-  it('grows to its limit, within its half', () => {
-    fc.assert(
-      fc.property(fc.nat(60), fc.double({ min: 0, max: 1, noNaN: true }), (attempt, lot) => {
-        const full = Math.min(60_000, 1000 * 2 ** attempt);
-        const waitMs = backOffMs(attempt, { firstMs: 1000, longestMs: 60_000, random: () => lot });
-        expect(waitMs).to.be.within(full / 2, full);
-      }),
-    );
   });
 });
 

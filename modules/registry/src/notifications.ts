@@ -73,7 +73,7 @@ export function startNotifications(options: NotificationsOptions): Notifications
         failures = 0;
       } catch (error) {
         if (signal.aborted) continue;
-        const waitMs = backOffMs(failures, { ...sendBackOff, random: Math.random });
+        const waitMs = backOffMs(failures, sendBackOff);
         log[failures === 0 ? 'warn' : 'debug']('notifications wait', { error, waitMs });
         failures += 1;
         await clock.wait(waitMs, signal).catch(() => undefined);

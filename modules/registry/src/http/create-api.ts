@@ -2,14 +2,14 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { Auth } from '../auth/auth.ts';
 import { RegistryError } from '../errors.ts';
 import type { Gateway } from '../gateway/open-gateway.ts';
-import { parseRepositoryName, type RepositoryName } from '../oci/names.ts';
+import { parseRepositoryName } from '../oci/names.ts';
 import type { Mode } from '../settings/settings.ts';
 import { systemClock, type Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
 import type { RequestSample } from '../status/metrics.ts';
 import type { Store } from '../store/store.ts';
 import { answerError } from './answer-error.ts';
-import { authorize } from './authorize.ts';
+import { authorize, type Subject } from './authorize.ts';
 import { createBufferPool } from './buffer-pool.ts';
 import { isWrite, type Endpoint } from './endpoint.ts';
 import { endpoints } from './endpoints.ts';
@@ -150,7 +150,7 @@ export function createApi(options: ApiOptions): RequestListener {
       throw new RegistryError('UNSUPPORTED');
     }
     const { endpoint, raw } = match;
-    const parameters = parseParameters(raw);
+    const parameters = parseParameters(raw, exchange.request.method ?? '');
     const { loginServer } = options;
     if (loginServer !== undefined && !isAddressedTo(loginServer, exchange.origin.host)) {
       throw new RegistryError('HOST_UNKNOWN');
@@ -161,9 +161,12 @@ export function createApi(options: ApiOptions): RequestListener {
       throw new RegistryError(refusal);
     }
     await authorize(exchange, endpoint.needs, parameters);
-    if (writes && mode === 'ReadOnly') throw new RegistryError('UNSUPPORTED');
+    if (writes && mode === 'ReadOnly') {
+      exchange.response.setHeader('Allow', readsOf(endpoint.path).join(', '));
+      throw new RegistryError('UNSUPPORTED');
+    }
     refuseLockedRepository(store, endpoint.needs, parameters.name);
-    if (options.onMiss && !(mode === 'ReadWrite' && isPusherLooking(exchange, parameters.name))) {
+    if (options.onMiss && !(mode === 'ReadWrite' && isPusherLooking(exchange, parameters))) {
       exchange.onMiss = options.onMiss;
     }
     if (quotaBytes > 0 && addsContent(exchange, endpoint) && store.contents.usedBytes >= quotaBytes) {
@@ -172,6 +175,11 @@ export function createApi(options: ApiOptions): RequestListener {
     await endpoint.handler(exchange, parameters);
     if (writes && isAcknowledged(exchange)) options.onChange?.();
   }
+}
+
+/** What a ReadOnly registry takes at a path; RFC 9110, 15.5.6 asks every 405 for it, were it nothing. */
+function readsOf(path: string): readonly string[] {
+  return endpoints.filter((row) => row.path === path && !isWrite(row.needs)).flatMap((row) => row.methods);
 }
 
 /** Not the token endpoint and not what children are told: these go on without an activation. */
@@ -184,8 +192,8 @@ function addsContent({ request }: Exchange, endpoint: Endpoint): boolean {
 }
 
 /** Who pushes does not send what HEAD finds; so for him only what is here counts. */
-function isPusherLooking({ request, access }: Exchange, name: RepositoryName): boolean {
-  return request.method === 'HEAD' && access?.allows(name, 'content/write') === true;
+function isPusherLooking({ request, access }: Exchange, { name }: Subject): boolean {
+  return request.method === 'HEAD' && name !== undefined && access?.allows(name, 'content/write') === true;
 }
 
 /** 201: stored · 202 to DELETE: gone · 200: locked or unlocked. A 202 to POST or PATCH only serves a session. */

@@ -9,6 +9,8 @@ const anonymousMountLimit = 200;
 /**
  * [end-11] Makes a blob that the caller may already read visible in `name`; the digest when that worked.
  * Anything else, a missing right on `from` included, falls back to an upload: knowing a digest gives nobody its content.
+ * What counts is what the client token may read, not the bearer token's scopes: clients ask for those of the target
+ * alone, and no challenge could name a source that the request does not.
  */
 export async function tryMount(exchange: Exchange, name: RepositoryName): Promise<Digest | undefined> {
   const { query, store } = exchange;
@@ -21,7 +23,7 @@ export async function tryMount(exchange: Exchange, name: RepositoryName): Promis
 
 async function findHolder({ query, store, access }: Exchange, digest: Digest): Promise<RepositoryName | undefined> {
   const holds = async (repository: RepositoryName): Promise<boolean> =>
-    access?.allows(repository, 'content/read') === true &&
+    access?.unnarrowed.allows(repository, 'content/read') === true &&
     store.locks.of(repository).readEnabled &&
     (await store.statBlob(repository, digest)) !== undefined;
   const from = query.get('from');

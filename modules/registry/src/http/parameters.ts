@@ -3,8 +3,11 @@ import { parseDigest } from '../oci/digest.ts';
 import { parseReference, parseRepositoryName, parseTag } from '../oci/names.ts';
 import type { PathParameters } from './endpoint.ts';
 
-/** Throws NAME_INVALID, DIGEST_INVALID, TAG_INVALID or BLOB_UPLOAD_UNKNOWN; what comes back fits its grammar. */
-export function parseParameters(raw: Readonly<Record<string, string>>): PathParameters {
+/**
+ * Throws NAME_INVALID, DIGEST_INVALID, TAG_INVALID, MANIFEST_UNKNOWN or BLOB_UPLOAD_UNKNOWN; what comes back fits its grammar.
+ * Under a reference that can be no tag nothing can be pushed (400), so nothing is found (404, as end-3 and end-9 have it).
+ */
+export function parseParameters(raw: Readonly<Record<string, string>>, method: string): PathParameters {
   const parsed: { -readonly [K in keyof PathParameters]?: PathParameters[K] } = {};
   for (const [key, encoded] of Object.entries(raw)) {
     const text = decode(encoded) ?? '';
@@ -12,7 +15,10 @@ export function parseParameters(raw: Readonly<Record<string, string>>): PathPara
     if (key === 'digest') parsed.digest = parseDigest(text) ?? refuseDigest(encoded);
     if (key === 'reference') {
       parsed.reference =
-        parseReference(text) ?? (text.includes(':') ? refuseDigest(encoded) : refuse('TAG_INVALID', encoded));
+        parseReference(text) ??
+        (text.includes(':')
+          ? refuseDigest(encoded)
+          : refuse(method === 'PUT' ? 'TAG_INVALID' : 'MANIFEST_UNKNOWN', encoded));
     }
     if (key === 'tag') parsed.tag = parseTag(text) ?? refuse('TAG_INVALID', encoded);
     if (key === 'registry') parsed.registry = registryShape.test(text) ? text : refuse('NAME_INVALID', encoded);
@@ -35,7 +41,10 @@ function decode(text: string): string | undefined {
   }
 }
 
-function refuse(code: 'NAME_INVALID' | 'TAG_INVALID' | 'BLOB_UPLOAD_UNKNOWN', value: string): never {
+function refuse(
+  code: 'NAME_INVALID' | 'TAG_INVALID' | 'MANIFEST_UNKNOWN' | 'BLOB_UPLOAD_UNKNOWN',
+  value: string,
+): never {
   throw new RegistryError(code, { detail: { value } });
 }
 

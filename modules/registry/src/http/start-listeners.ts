@@ -1,6 +1,7 @@
 import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import type { Port } from '../settings/environment.ts';
 import type { Log } from '../status/log.ts';
 
@@ -67,7 +68,7 @@ export async function startListeners(options: ListenerOptions): Promise<Listener
         https.server.setSecureContext(context);
         return;
       }
-      const server = createHttpsServer(context);
+      const server = createHttpsServer(context).on('tlsClientError', answerPlainHttp);
       const door = await open(server, httpsPort);
       if (isClosing()) await door.close();
       else https = { server, door };
@@ -77,6 +78,13 @@ export async function startListeners(options: ListenerOptions): Promise<Listener
       await Promise.all([http?.close(), https?.door.close()]);
     },
   };
+}
+
+/** In the words of Go's servers. TLS never began, so the answer leaves on the socket below, which node keeps there. */
+function answerPlainHttp(error: NodeJS.ErrnoException, { _parent: socket }: TLSSocket & { readonly _parent?: Socket }) {
+  if (error.code !== 'ERR_SSL_HTTP_REQUEST') return;
+  const head = 'HTTP/1.0 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n';
+  socket?.write(`${head}\r\nClient sent an HTTP request to an HTTPS server.\n`);
 }
 
 interface Door {

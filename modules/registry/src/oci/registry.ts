@@ -40,7 +40,10 @@ export interface ImageSource {
   ): Promise<StoredManifest | undefined>;
   /** Manifests whose `subject` is `subject`, from the referrers API or the fallback tag. */
   listReferrers(repository: RepositoryName, subject: Digest, options?: Cancellable): AsyncIterable<Descriptor>;
-  /** The content from byte `offset` (default 0) on. Not verified here: `BlobUpload.commit` does that. */
+  /**
+   * The content from byte `offset` (default 0) on. Not verified here: `BlobUpload.commit` does that.
+   * Its chunks are the reader's alone.
+   */
   readBlob(
     repository: RepositoryName,
     digest: Digest,
@@ -75,11 +78,16 @@ export interface ImageTarget {
   deleteManifest(repository: RepositoryName, digest: Digest, options?: Cancellable): Promise<boolean>;
 }
 
+export interface AppendOptions extends Cancellable {
+  /** Nobody else reads the chunks of the content, now or later: their memory may be freed once they are taken. */
+  readonly isOurs?: boolean;
+}
+
 export interface BlobUpload {
   /** Bytes the target holds so far. */
   readonly offset: number;
   /** Adds `content` at `offset`. What arrived before an error or an abort is kept, and `offset` tells it. */
-  append(content: AsyncIterable<Uint8Array>, options?: Cancellable): Promise<void>;
+  append(content: AsyncIterable<Uint8Array>, options?: AppendOptions): Promise<void>;
   /**
    * Reads from byte `position` of what was received, also while more is appended; 0 where there is nothing (yet).
    * Only where the target can.

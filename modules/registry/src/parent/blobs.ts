@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream';
+import { finished, Readable } from 'node:stream';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Cancellable } from '../oci/registry.ts';
@@ -74,6 +74,9 @@ export function createBlobs(options: { readonly sender: Sender; readonly places:
   };
 }
 
+/** So many may wait to be read, while the next one comes. */
+const chunksAhead = 4;
+
 interface Part {
   /** Bytes to leave out at the start: the parent did not. */
   readonly skip: number;
@@ -82,44 +85,54 @@ interface Part {
   readonly signal: AbortSignal | undefined;
 }
 
-/** The body as a stream that ends only when everything came; anything else is an error on it. */
-function contentOf({ body, url }: OpenAnswer, part: Part): Readable {
-  const chunks = wholeBody(body, url.host, part);
+/** The body as a stream that ends only when everything came; anything else is an error on it, after what did come. */
+function contentOf({ body, url }: OpenAnswer, { skip, length, signal }: Part): Readable {
+  const arrived: Buffer[] = [];
+  let received = 0;
+  let isWanted = false;
+  let end: { readonly error?: Error | null | undefined } | undefined;
+
+  /** One chunk at a time, as it came: a stream copies what waits in it into one, and drops it at an error. */
+  function give(): void {
+    const chunk = arrived.shift();
+    isWanted = !chunk && !end;
+    if (chunk) {
+      if (arrived.length < chunksAhead) body.resume();
+      content.push(chunk);
+    } else if (end?.error) {
+      content.destroy(signal?.aborted ? (signal.reason as Error) : connectionFailure(end.error, url.host));
+    } else if (end) {
+      const isShort = (length !== undefined && received !== length) || received < skip;
+      if (isShort) content.destroy(stoppedShort(url, received));
+      else content.push(null);
+    }
+  }
+
   const content = new Readable({
-    read() {
-      chunks.next().then(
-        ({ done, value }) => content.push(done ? null : value),
-        (error: unknown) => content.destroy(error as Error),
-      );
-    },
-    // Not Readable.from: it waits for the next chunk before it lets go, and a stalled body would keep its socket.
+    objectMode: true,
+    highWaterMark: 1,
+    read: give,
     destroy(error, done) {
       body.destroy();
       done(error);
     },
   });
+  body.on('data', (chunk: Buffer) => {
+    const wanted = chunk.subarray(Math.min(chunk.length, Math.max(0, skip - received)));
+    received += chunk.length;
+    if (wanted.length > 0) arrived.push(wanted);
+    if (arrived.length >= chunksAhead) body.pause();
+    if (isWanted) give();
+  });
+  finished(body, { writable: false }, (error) => {
+    end = { error };
+    if (isWanted) give();
+  });
   return content;
 }
 
-async function* wholeBody(
-  body: Readable,
-  host: string,
-  { skip, length, signal }: Part,
-): AsyncGenerator<Buffer, undefined> {
-  let received = 0;
-  try {
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      const unwanted = Math.max(0, skip - received);
-      received += chunk.length;
-      if (unwanted < chunk.length) yield unwanted === 0 ? chunk : chunk.subarray(unwanted);
-    }
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw connectionFailure(error, host);
-  }
-  if ((length !== undefined && received !== length) || received < skip) {
-    throw new ParentError('unreachable', `${host} sent ${received} bytes and stopped short`);
-  }
+function stoppedShort({ host }: URL, received: number): ParentError {
+  return new ParentError('unreachable', `${host} sent ${received} bytes and stopped short`);
 }
 
 function lengthIn({ headers }: OpenAnswer): number | undefined {

@@ -40,9 +40,9 @@ export function createConnection(options: {
   let closed = false;
 
   async function openAgent(): Promise<Agent> {
-    // Loaded with the first request: 8 MB and 60 ms that a start does not need.
-    const [{ Agent }, secureContext] = await Promise.all([import('undici'), trust.context()]);
-    return new Agent({
+    // Loaded with the first request: 8 MB and 60 ms that a start does not need. It is CommonJS: bundled it has no names.
+    const [{ default: undici }, secureContext] = await Promise.all([import('undici'), trust.context()]);
+    return new undici.Agent({
       connect: { timeout: patience.connectTimeoutMs, ...(secureContext && { secureContext }) },
       headersTimeout: patience.answerTimeoutMs,
       bodyTimeout: patience.idleTimeoutMs,

@@ -44,7 +44,7 @@ export function delayBeforeRetry(
     return retryAfterSeconds * 1000 <= patience.longestRetryAfterMs ? retryAfterSeconds * 1000 : undefined;
   }
   const { firstDelayMs: firstMs, longestDelayMs: longestMs } = patience;
-  return backOffMs(attempt - 1, { firstMs, longestMs, random: () => random });
+  return backOffMs(attempt - 1, { firstMs, longestMs }, () => random);
 }
 
 /** `Retry-After` in seconds: a number or an HTTP date (RFC 9110, 10.2.3); undefined for nonsense. */

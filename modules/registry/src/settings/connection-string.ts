@@ -1,6 +1,6 @@
 import { isEndpoint } from './endpoint.ts';
 import type { ConnectionString } from './environment.ts';
-import { formats } from './formats.ts';
+import { formats, type Format } from './formats.ts';
 import { isRegistryName } from './names.ts';
 import type { Problem } from './settings.ts';
 import { replaceVariables, type Variables } from './variables.ts';
@@ -14,12 +14,12 @@ const keys = [...required, 'ParentEndpointProtocol'] as const;
 type Key = (typeof keys)[number];
 
 /** What a value must be, once its variables are replaced. */
-const rules: Readonly<Record<Key, { matches(value: string): boolean; readonly rule: string }>> = {
-  ConnectedRegistryName: { matches: isRegistryName, rule: formats['registry-name'].rule },
+const rules: Readonly<Record<Key, Format>> = {
+  ConnectedRegistryName: { validate: isRegistryName, rule: formats['registry-name'].rule },
   SyncTokenName: formats['user-name'],
-  SyncTokenPassword: { matches: (value) => value !== '', rule: 'a password' },
-  ParentGatewayEndpoint: { matches: isEndpoint, rule: formats.endpoint.rule },
-  ParentEndpointProtocol: { matches: (value) => value === 'http' || value === 'https', rule: 'http or https' },
+  SyncTokenPassword: { validate: (value) => value !== '', rule: 'a password' },
+  ParentGatewayEndpoint: { validate: isEndpoint, rule: formats.endpoint.rule },
+  ParentEndpointProtocol: { validate: (value) => value === 'http' || value === 'https', rule: 'http or https' },
 };
 
 /**
@@ -41,7 +41,7 @@ export function parseConnectionString(text: string, variables: Variables = {}): 
   for (const [key, written] of values) {
     const value = valueOf(key, written, variables);
     if (typeof value !== 'string') problems.push(...value);
-    else if (rules[key].matches(value)) values.set(key, value);
+    else if (rules[key].validate(value)) values.set(key, value);
     else problems.push({ path: `/${key}`, message: `must be ${rules[key].rule}` });
   }
   if (problems.length > 0) return { ok: false, problems };

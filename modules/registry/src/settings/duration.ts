@@ -1,4 +1,7 @@
-import { Duration } from 'luxon';
+import { Duration, Settings } from 'luxon';
+
+// Nothing here is written in words, and to ask for the system's locale loads ICU's data.
+Settings.defaultLocale = 'en-US';
 
 /**
  * An ISO 8601 duration in milliseconds. Weeks, days, hours, minutes and seconds only:

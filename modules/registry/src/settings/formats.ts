@@ -12,8 +12,9 @@ import { isTagGlob } from './repository-rules.ts';
 import { parseScryptHash } from './scrypt-hash.ts';
 import { parseTimestamp } from './timestamp.ts';
 
+/** As ajv takes them, too. */
 export interface Format {
-  matches(text: string): boolean;
+  validate(text: string): boolean;
   /** Ends the sentence "must be …". */
   readonly rule: string;
 }
@@ -21,66 +22,66 @@ export interface Format {
 /** Every grammar a string setting can have. The schema names them, messages quote them. */
 export const formats = {
   'registry-name': {
-    matches: isRegistryName,
+    validate: isRegistryName,
     rule: `${limits.registryNameShortest.value} to ${limits.registryNameLongest.value} letters and digits`,
   },
   name: {
-    matches: isName,
+    validate: isName,
     rule: `1 to ${limits.nameLongest.value} letters, digits, ".", "_" or "-", beginning with a letter or digit`,
   },
   'user-name': {
-    matches: (text) => /^[\x21-\x39\x3b-\x7e]{1,255}$/.test(text),
+    validate: (text) => /^[\x21-\x39\x3b-\x7e]{1,255}$/.test(text),
     rule: 'a user name without spaces and colons',
   },
   // Checked again once the variables are known.
   endpoint: {
-    matches: (text) => isEndpoint(text.replaceAll(/\$[A-Za-z_][A-Za-z0-9_]*/g, 'a')),
+    validate: (text) => isEndpoint(text.replaceAll(/\$[A-Za-z_][A-Za-z0-9_]*/g, 'a')),
     rule: 'host[:port] without a scheme or path; a $NAME in it is taken from the environment',
   },
-  cron: { matches: isCron, rule: 'a cron expression of five fields (minute hour day month weekday, UTC)' },
+  cron: { validate: isCron, rule: 'a cron expression of five fields (minute hour day month weekday, UTC)' },
   'sync-window': {
-    matches: (text) => within(text, limits.syncWindowShortestMs.value, limits.syncWindowLongestMs.value),
+    validate: (text) => within(text, limits.syncWindowShortestMs.value, limits.syncWindowLongestMs.value),
     rule: 'an ISO 8601 duration from PT1H to P7D',
   },
   'message-ttl': {
-    matches: (text) => within(text, limits.messageTtlShortestMs.value, limits.messageTtlLongestMs.value),
+    validate: (text) => within(text, limits.messageTtlShortestMs.value, limits.messageTtlLongestMs.value),
     rule: 'an ISO 8601 duration from P1D to P90D',
   },
   'repository-pattern': {
-    matches: (text) => parseRepositoryPattern(text) !== undefined,
+    validate: (text) => parseRepositoryPattern(text) !== undefined,
     rule: 'a repository name, or a pattern of one with * (plant/*)',
   },
   'tag-glob': {
-    matches: (text) => isTagGlob(text.replace(/^!/, '')),
+    validate: (text) => isTagGlob(text.replace(/^!/, '')),
     rule: 'a tag, in which * stands for anything and a leading ! excludes',
   },
   'semver-range': {
-    matches: (text) => validRange(text) !== null,
+    validate: (text) => validRange(text) !== null,
     rule: 'a range of semantic versions, such as >=1.5 <2, ^1.5 or 1.5.x || 2.x',
   },
   platform: {
-    matches: (text) => parsePlatform(text) !== undefined,
+    validate: (text) => parsePlatform(text) !== undefined,
     rule: 'os/architecture[/variant], such as linux/arm/v7',
   },
   'scrypt-hash': {
-    matches: (text) => parseScryptHash(text) !== undefined,
+    validate: (text) => parseScryptHash(text) !== undefined,
     rule:
       'a PHC string $scrypt$ln=…,r=…,p=…$<salt>$<key>, base64 without padding, with ' +
       `ln at least ${limits.scryptLnSmallest.value} and 128·N·r·p at most ${limits.scryptCostBytes.value} bytes`,
   },
   timestamp: {
-    matches: (text) => parseTimestamp(text) !== undefined,
+    validate: (text) => parseTimestamp(text) !== undefined,
     rule: 'a time with a zone, such as 2027-01-01T00:00:00Z',
   },
   permission: {
-    matches: (text) => parsePermission(text) !== undefined,
+    validate: (text) => parsePermission(text) !== undefined,
     rule:
       'repositories/<name or pattern>/content/read|content/write|content/delete|metadata/read|metadata/write ' +
       'or gateway/<registry>/config/read|config/write|message/read|message/write',
   },
-  'time-of-day': { matches: (text) => /^([01]\d|2[0-3]):[0-5]\d$/.test(text), rule: 'a time of day HH:MM, UTC' },
+  'time-of-day': { validate: (text) => /^([01]\d|2[0-3]):[0-5]\d$/.test(text), rule: 'a time of day HH:MM, UTC' },
   notification: {
-    matches: (text) => parseNotification(text) !== undefined,
+    validate: (text) => parseNotification(text) !== undefined,
     rule: 'name[:tag][@digest]:push|delete, each part with * for any',
   },
 } as const satisfies Record<string, Format>;

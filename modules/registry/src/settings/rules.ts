@@ -27,7 +27,7 @@ export function brokenRules(document: unknown, variables: Variables): Problem[] 
 function gatewayEndpoint(settings: Entry, variables: Variables): Problem[] {
   const endpoint = property(property(settings, 'parent'), 'gatewayEndpoint');
   const text = textOf(endpoint);
-  if (text === undefined || !formats.endpoint.matches(text)) return [];
+  if (text === undefined || !formats.endpoint.validate(text)) return [];
   const replaced = replaceVariables(text, variables);
   if (!replaced.ok) return replaced.missing.map((name) => at(endpoint, `environment variable ${name} is not set`));
   return isEndpoint(replaced.text) ? [] : [at(endpoint, `with its variables replaced, must be host[:port]`)];

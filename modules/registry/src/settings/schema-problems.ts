@@ -1,16 +1,8 @@
-import { Ajv, type ErrorObject } from 'ajv';
+import type { ErrorObject } from 'ajv';
+import { compileSchema } from './compile-schema.ts';
 import { formats, type FormatName } from './formats.ts';
 import type { Schema } from './schema-words.ts';
 import type { Problem } from './settings.ts';
-
-const ajv = new Ajv({
-  allErrors: true,
-  strict: true,
-  allowUnionTypes: true,
-  useDefaults: true,
-  verbose: true,
-  formats: Object.fromEntries(Object.entries(formats).map(([name, format]) => [name, format.matches])),
-});
 
 export type Checked<Document> =
   { readonly ok: true; readonly document: Document } | { readonly ok: false; readonly problems: readonly Problem[] };
@@ -20,7 +12,7 @@ export type Checked<Document> =
  * the kind of value and the rule, and never quotes a value.
  */
 export function createCheck<Document>(schema: Schema): (document: unknown) => Checked<Document> {
-  const validate = ajv.compile<Document>(schema);
+  const validate = compileSchema<Document>(schema);
   return (document) => {
     if (validate(document)) return { ok: true, document };
     return { ok: false, problems: problemsOf(validate.errors) };

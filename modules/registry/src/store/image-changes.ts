@@ -39,11 +39,17 @@ export function putManifest(
     write.put(write.tables.manifest, key, { ...known, bytes: stored.bytes }); // damaged on disk: healed by a new copy
     write.count({ usedBytes: stored.bytes.length - known.bytes.length });
   }
+  // A known index keeps the children that are absent on purpose; a blob may have been lost or deleted since.
+  const missing = missingReferences(
+    write,
+    repository,
+    isNew ? content : { ...content, manifests: [] },
+    new Set(absent),
+  );
+  if (missing.length > 0) {
+    throw new RegistryError('MANIFEST_BLOB_UNKNOWN', { detail: missing.map((digest) => ({ digest })) });
+  }
   if (isNew) {
-    const missing = missingReferences(write, repository, content, new Set(absent));
-    if (missing.length > 0) {
-      throw new RegistryError('MANIFEST_BLOB_UNKNOWN', { detail: missing.map((digest) => ({ digest })) });
-    }
     addManifest(write, repository, stored, content);
     addReferences(write, repository, stored.digest, content);
     if (tag === undefined) addSuspect(write, suspectKey('manifest', repository, stored.digest));

@@ -2,10 +2,10 @@ import { access, constants, statfs } from 'node:fs/promises';
 import { RegistryError } from '../errors.ts';
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
-import { unlinkBlob } from './blob-links.ts';
 import { createBlobUploads } from './blob-uploads.ts';
 import { createJournal, createOutbox } from './changes.ts';
 import { collectGarbage } from './collect-garbage.ts';
+import { deleteUnneeded } from './delete-blob.ts';
 import { makeDirectory } from './durable-files.ts';
 import { openGroupCommit } from './group-commit.ts';
 import { createDescriptions } from './descriptions.ts';
@@ -76,7 +76,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
 
       async deleteBlob(repository, digest) {
         await refuseAnyLocked({ tables, commit }, repository);
-        return commit.transact((write) => unlinkBlob(write, repository, digest));
+        return deleteUnneeded({ tables, commit }, repository, digest);
       },
 
       async deleteRepository(repository) {

@@ -77,8 +77,8 @@ export interface StoreTarget extends ImageTarget {
 
 export interface LocalTarget extends StoreTarget {
   /**
-   * Takes the blob out of this repository; false when it was not there. Refused while anything in the repository is
-   * locked against deletes: which images need the blob is not looked up.
+   * Takes the blob out of this repository; false when it was not there. Throws REGISTRY_DISALLOWED_OPERATION while a
+   * manifest of the repository needs it, or while anything in the repository is locked against deletes.
    */
   deleteBlob(repository: RepositoryName, digest: Digest): Promise<boolean>;
   /** Takes the repository out with everything in it, or, where anything is locked, nothing. */
@@ -112,11 +112,6 @@ export interface Uploads {
 export interface UploadSession extends BlobUpload {
   /** A UUID. */
   readonly id: string;
-  /** `isOurs`: nobody else reads the pieces of `content`, now or later, so that their memory is freed once written. */
-  append(
-    content: AsyncIterable<Uint8Array>,
-    options?: { readonly signal?: AbortSignal; readonly isOurs?: boolean },
-  ): Promise<void>;
 }
 
 export interface Change {

@@ -45,7 +45,7 @@ export async function followMessages(options: {
       log.debug('The message feed of the parent failed.', { error, failures });
       if (error instanceof ParentError && error.failure === 'held') onRefused();
       // Nothing is missed meanwhile: the cursor stays.
-      await pause(backOffMs(failures, { ...errorBackOff, random }));
+      await pause(backOffMs(failures, errorBackOff, random));
       failures += 1;
     }
   }

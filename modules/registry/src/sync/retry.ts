@@ -35,7 +35,7 @@ export function createRetry({ clock, random }: { readonly clock: Clock; readonly
         reset();
         return;
       }
-      const forMs = Math.max(retryAfterMs, backOffMs(failures, { ...passBackOff, random }));
+      const forMs = Math.max(retryAfterMs, backOffMs(failures, passBackOff, random));
       pause = { sinceMs: clock.now().getTime(), forMs };
       failures += 1;
     },

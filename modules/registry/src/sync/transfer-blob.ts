@@ -74,7 +74,7 @@ export async function transferBlob(transfer: BlobTransfer, options: TransferBlob
       if (fruitless >= fruitlessTriesLimit) throw error;
       transfer.onStopped?.();
       log.debug('A blob transfer stopped and will go on.', { repository, digest: blob.digest, error });
-      await clock.wait(backOffMs(fruitless, { ...retryBackOff, random }), signal);
+      await clock.wait(backOffMs(fruitless, retryBackOff, random), signal);
       // Where only the answer to the commit was lost, nothing has to be sent again.
       if (meter.position === blob.size && (await target.hasBlob(repository, blob.digest, { signal }))) {
         progress?.done(blob);
@@ -100,7 +100,7 @@ async function tryOnce(transfer: BlobTransfer, options: TransferBlobOptions, met
       // A source that hangs ends with the pass, too.
       addAbortSignal(signal, content);
       try {
-        await upload.append(paced(content, blob, paceFor(upload, options, signal), meter), { signal });
+        await upload.append(paced(content, blob, paceFor(upload, options, signal), meter), { signal, isOurs: true });
       } finally {
         content.destroy();
         meter.standAt(upload.offset);
@@ -137,7 +137,7 @@ async function* paced(
     if (meter.position + chunk.length > blob.size) throw new RegistryError('DIGEST_INVALID');
     for (let passed = 0; passed < chunk.length;) {
       const granted = await pace(chunk.length - passed);
-      yield chunk.subarray(passed, passed + granted);
+      yield granted === chunk.length ? chunk : chunk.subarray(passed, passed + granted);
       passed += granted;
       meter.standAt(meter.position + granted);
     }

@@ -3,7 +3,7 @@ import type { ModuleClient } from 'azure-iot-device';
 import type { Mqtt } from 'azure-iot-device-mqtt';
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
-import { backOffMs } from './back-off.ts';
+import { backOffMs } from '../status/back-off.ts';
 import type { EdgeIdentity } from './edge-identity.ts';
 import { cutConnection, safeTransport, type Sdk } from './edge-sdk.ts';
 import { messageOf } from './twin-error.ts';

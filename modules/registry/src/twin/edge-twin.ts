@@ -1,6 +1,6 @@
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
-import { backOffMs, type BackOff } from './back-off.ts';
+import { backOffMs, type BackOff } from '../status/back-off.ts';
 import type { EdgeLimits } from './edge-client.ts';
 import { readEdgeIdentity } from './edge-identity.ts';
 import { loadSdk, type Sdk } from './edge-sdk.ts';

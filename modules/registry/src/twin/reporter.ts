@@ -1,6 +1,6 @@
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
-import { backOffMs, type BackOff } from './back-off.ts';
+import { backOffMs, type BackOff } from '../status/back-off.ts';
 import { applyMergePatch, createMergePatch } from './merge-patch.ts';
 import { messageOf } from './twin-error.ts';
 import { fitTwinLimits, sizeBytesOf, twinLimits } from './twin-limits.ts';
