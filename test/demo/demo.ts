@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -5,16 +6,18 @@ import { hashPassword } from '../../modules/registry/src/auth/password-hash.ts';
 import { startCloud, type Cloud } from '../helpers/cloud.ts';
 import { sampleImage, sampleIndex, type SampleImage } from '../helpers/images.ts';
 import type { Properties } from '../helpers/edgehub-rules.ts';
+import { startFaultProxy, type FaultProxy } from '../helpers/fault-proxy.ts';
 import { freePort } from '../helpers/free-port.ts';
 import { startLayer, type Layer, type LayerReport } from '../helpers/layer.ts';
 import { authorize, pullImage, type Account } from '../helpers/pull-image.ts';
 import { temporaryDirectory } from '../helpers/temporary-directory.ts';
 import { arrives, push } from '../hierarchy/push.ts';
-import { createScreen, type LayerRow, type Screen } from './screen.ts';
+import { createScreen, readableBytes, type LayerRow, type Screen } from './screen.ts';
 
 /**
  * The main job, end to end: a cloud registry, three connected registries below each other (each a real module process
- * with its own device, hub and twin), images down, pushes up, a pull at the bottom. `--exit` ends after the checks.
+ * with its own device, hub and twin), images down, pushes up, a pull at the bottom, and a link that is cut in the middle of
+ * a large layer. `--exit` ends after the checks.
  */
 const { values: flags } = parseArgs({ options: { exit: { type: 'boolean', default: false } } });
 
@@ -41,11 +44,16 @@ const plan: readonly LayerPlan[] = [
   { name: 'L3', mode: 'ReadOnly' },
 ];
 
+/** Over the top link, so that the progress of a large layer can be seen. */
+const bytesPerSecond = 8 * 1024 ** 2;
+
 const began = Date.now();
 const screen = createScreen(process.stdout);
 const directory = await temporaryDirectory();
 const layers: Layer[] = [];
 let cloud: Cloud | undefined;
+/** The link between the cloud and the top layer. */
+let link: FaultProxy | undefined;
 let failed = false;
 const stopped = new Promise<void>((resolve) => {
   process.once('SIGINT', resolve);
@@ -62,6 +70,7 @@ try {
 } finally {
   screen.say('\nStopping.');
   await Promise.all(layers.map((layer) => layer.close()));
+  await link?.close();
   await cloud?.close();
   await rm(directory, { recursive: true, force: true });
 }
@@ -93,7 +102,8 @@ async function tour(view: Screen): Promise<void> {
   for (const account of [operator, syncTokens.L4, syncTokens.L3]) {
     hashes.set(account.name, await hashPassword(account.password));
   }
-  const [l5, l4, l3] = await startLayers(cloud, hashes);
+  link = await startFaultProxy(cloud.endpoint);
+  const [l5, l4, l3] = await startLayers(link, hashes);
   const rows = (): LayerRow[] => layers.map(rowOf);
   const redraw = setInterval(() => show(rows()), 250);
   try {
@@ -128,6 +138,14 @@ async function tour(view: Screen): Promise<void> {
         `${below.bytes} bytes, every digest verified and as in the cloud; its signature is listed as referrer`,
     );
 
+    await cutTheLink({
+      ...{ cloud, link, l5, l3 },
+      step(text) {
+        show(rows());
+        step(text);
+      },
+    });
+
     await Promise.all(layers.map((layer) => layer.reported('everything in sync', isComplete)));
     show(rows());
     for (const layer of layers) {
@@ -142,6 +160,61 @@ async function tour(view: Screen): Promise<void> {
   }
 }
 
+/** A layer of 32 MiB comes down, the link breaks in its middle and returns; what L5 reports meanwhile is what is shown. */
+async function cutTheLink(parts: {
+  readonly cloud: Cloud;
+  readonly link: FaultProxy;
+  readonly l5: Layer;
+  readonly l3: Layer;
+  readonly step: (text: string) => void;
+}): Promise<void> {
+  const { cloud: top, link: to, l5, l3, step } = parts;
+  const vision = sampleImage([randomBytes(32 * 1024 ** 2)]);
+  const neededBytes = vision.blobs.reduce((sum, { length }) => sum + length, 0);
+  const beforeBytes = to.passedBytes;
+  const inTheMiddle = to.allow(beforeBytes + Math.floor(neededBytes / 2));
+  await push(top.endpoint, syncTokens.L5, 'plant/tools', vision, '8');
+  // The cloud has no message feed; without this the schedule would begin within a minute.
+  await l5.site.hub.invokeMethod('registry', 'resync');
+  await inTheMiddle;
+  const moves = ({ connectionState, syncProgress }: LayerReport): boolean =>
+    connectionState === 'Syncing' && (syncProgress?.bytesDone ?? 0) > 0;
+  await l5.reported('progress', moves);
+  step(
+    `pushed plant/tools:8 (a layer of 32 MiB) to the cloud, L5 may take ${readableBytes(bytesPerSecond)}/s: ${told(l5)}`,
+  );
+
+  to.down();
+  const passedBytes = to.passedBytes - beforeBytes;
+  const cutAt = Date.now();
+  const isOffline = ({ connectionState }: LayerReport): boolean => connectionState === 'Offline';
+  const { syncProgress, statusDetails } = await l5.reported('Offline', isOffline);
+  const seconds = ((Date.now() - cutAt) / 1000).toFixed(1);
+  const reached = syncProgress?.bytesDone ?? 0;
+  check(reached > 0 && reached <= passedBytes, `${passedBytes} bytes came, L5 reports ${reached}`);
+  const reason = statusDetails?.map(({ code }) => code).join(', ') ?? '';
+  step(`cut the link between the cloud and L5 at byte ${reached}; ${seconds} s later: ${reason}; ${told(l5)}`);
+
+  to.heal();
+  void to.allow(Infinity);
+  await arrives(l3.url, operator, ['plant/tools', '8'], vision);
+  const overLink = to.passedBytes - beforeBytes;
+  await l5.reported('in sync', ({ inSync, connectionState }) => inSync === true && connectionState === 'Online');
+  check(overLink <= neededBytes * 1.01, `${overLink} bytes crossed the link for ${neededBytes}`);
+  step(
+    `the link is back: L5 went on at that byte, and plant/tools:8 is at L3; ` +
+      `${overLink} bytes crossed the link for ${neededBytes} needed (${(overLink / neededBytes).toFixed(3)}); ${told(l5)}`,
+  );
+}
+
+/** The state of the layer and of the repository that moves, from its reported properties. */
+function told({ name, report }: Layer): string {
+  const row = report.syncProgress?.repositories.find((repository) => repository.name === 'plant/tools');
+  const bytes =
+    row?.bytesTotal === undefined ? '' : `, ${readableBytes(row.bytesDone ?? 0)} of ${readableBytes(row.bytesTotal)}`;
+  return `${name} reports ${report.connectionState ?? '-'}, plant/tools ${row?.state ?? '-'}${bytes}`;
+}
+
 /** The desired properties of one layer: what its module twin holds. */
 function desiredOf(index: number, repositories: readonly string[], hashes: ReadonlyMap<string, string>): Properties {
   const child = plan[index + 1];
@@ -151,6 +224,7 @@ function desiredOf(index: number, repositories: readonly string[], hashes: Reado
     mode: plan[index]?.mode,
     parent: { syncProperties: { schedule: '* * * * *' } },
     repositories,
+    ...(index === 0 && { transfer: { bytesPerSecond } }),
     scopeMaps: [{ name: 'operators', actions: actions.map((action) => `repositories/plant/*/${action}`) }],
     clientTokens: [{ name: operator.name, scopeMap: 'operators', passwords: passwords(operator) }],
     children: child
@@ -166,7 +240,7 @@ function desiredOf(index: number, repositories: readonly string[], hashes: Reado
   };
 }
 
-async function startLayers(top: Cloud, hashes: ReadonlyMap<string, string>): Promise<[Layer, Layer, Layer]> {
+async function startLayers(top: FaultProxy, hashes: ReadonlyMap<string, string>): Promise<[Layer, Layer, Layer]> {
   const ports = [await freePort(), await freePort(), await freePort()];
   const started = await Promise.all(
     plan.map(({ name }, index) =>
@@ -176,7 +250,7 @@ async function startLayers(top: Cloud, hashes: ReadonlyMap<string, string>): Pro
         built: 'dist',
         desired: desiredOf(index, ['plant/hello'], hashes),
         parent: {
-          endpoint: index === 0 ? top.endpoint : `127.0.0.1:${String(ports[index - 1])}`,
+          endpoint: index === 0 ? top.host : `127.0.0.1:${String(ports[index - 1])}`,
           syncToken: syncTokens[name],
         },
         ...(ports[index] !== undefined && { port: ports[index] }),
@@ -208,9 +282,9 @@ async function listReferrers(layer: Layer, image: SampleImage): Promise<string[]
   return manifests.map(({ digest }) => digest);
 }
 
-/** plant/hello:1 with the signature's fallback tag, and plant/tools:7; what was pushed below is counted by the next pass. */
+/** plant/hello:1 with the signature's fallback tag, plant/tools:7 and :8; what was pushed below is counted by the next pass. */
 function isComplete(report: LayerReport): boolean {
-  return report.inSync === true && imagesIn(report) >= 3;
+  return report.inSync === true && imagesIn(report) >= 4;
 }
 
 function imagesIn(report: LayerReport): number {
@@ -225,6 +299,9 @@ function rowOf({ name, report }: Layer): LayerRow {
     inSync: report.inSync,
     images: imagesIn(report),
     bytes: report.storage?.usedBytes ?? 0,
+    bytesDone: report.syncProgress?.bytesDone ?? 0,
+    bytesTotal: report.syncProgress?.bytesTotal ?? 0,
+    eta: report.syncProgress?.eta,
     lastSync: report.registrySyncResult?.lastSyncEndTime,
   };
 }

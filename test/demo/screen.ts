@@ -6,6 +6,11 @@ export interface LayerRow {
   readonly inSync: boolean | undefined;
   readonly images: number;
   readonly bytes: number;
+  /** Of the running pass, or the last one. */
+  readonly bytesDone: number;
+  readonly bytesTotal: number;
+  /** ISO 8601. */
+  readonly eta: string | undefined;
   readonly lastSync: string | undefined;
 }
 
@@ -17,7 +22,7 @@ export interface Screen {
   printTable(): void;
 }
 
-const heading = ['layer', 'mode', 'state', 'in sync', 'images', 'stored', 'last sync (UTC)'];
+const heading = ['layer', 'mode', 'state', 'in sync', 'images', 'stored', 'this sync', 'ETA', 'last sync (UTC)'];
 
 /** Lines above, a live table below, on a terminal; plain lines elsewhere. */
 export function createScreen(stream: NodeJS.WriteStream): Screen {
@@ -60,6 +65,8 @@ export function renderTable(rows: readonly LayerRow[]): string[] {
     row.inSync === undefined ? '-' : row.inSync ? 'yes' : 'no',
     String(row.images),
     readableBytes(row.bytes),
+    row.bytesTotal === 0 ? '-' : `${readableBytes(row.bytesDone)} of ${readableBytes(row.bytesTotal)}`,
+    row.eta?.slice(11, 16) ?? '-',
     row.lastSync?.slice(11, 19) ?? '-',
   ]);
   const widths = heading.map((title, column) =>

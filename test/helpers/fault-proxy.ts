@@ -42,6 +42,8 @@ export interface FaultProxy {
   allow(bytes: number): Promise<void>;
   /** It happens to the next `times` requests whose line (token requests too) matches; resolves at the first of them. */
   fail(which: RegExp, fault: Fault, times?: number): Promise<void>;
+  /** Ends every connection, and each new one at once, until `heal`. */
+  down(): void;
   /** No fault any more for new requests; connections that hang are ended. */
   heal(): void;
   /** Ends every connection; what comes over new ones passes. */
@@ -64,6 +66,7 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
   let [allowedBytes, passedBytes, sentBytes] = [Infinity, 0, 0];
   let waiting: (() => void)[] = [];
   let onFull = (): void => undefined;
+  let isDown = false;
 
   function takeFault(line: string): Fault | undefined {
     const rule = rules.find(({ which, timesLeft }) => timesLeft > 0 && which.test(line));
@@ -121,6 +124,7 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
       for await (const piece of spoil(chunk)) {
         for (let rest = piece; rest.length > 0;) {
           const part = isBlob ? rest.subarray(0, await room()) : rest;
+          if (response.destroyed) throw new Cut();
           if (isBlob) passedBytes += part.length;
           await new Promise((resolve) => response.write(part, resolve));
           rest = rest.subarray(part.length);
@@ -147,6 +151,9 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
   const server = createServer((request, response) => {
     forward(request, response).catch(() => response.destroy());
   });
+  server.on('connection', (socket) => {
+    if (isDown) socket.destroy();
+  });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
@@ -170,8 +177,13 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
     },
     fail: (which, fault, times = Infinity) =>
       new Promise((resolve) => rules.push({ which, fault, timesLeft: times, struck: resolve })),
+    down() {
+      isDown = true;
+      server.closeAllConnections();
+    },
     heal() {
       rules = [];
+      isDown = false;
       server.closeAllConnections();
     },
     cut() {

@@ -34,7 +34,25 @@ export interface LayerReport extends Properties {
   readonly mode?: string;
   readonly storage?: { readonly usedBytes: number };
   readonly registrySyncResult?: { readonly syncState: string; readonly lastSyncEndTime?: string };
-  readonly syncProgress?: { readonly repositories: readonly { readonly name: string; readonly tagsInSync: number }[] };
+  readonly statusDetails?: readonly { readonly code: string; readonly description: string }[];
+  readonly syncProgress?: ReportedProgress;
+}
+
+export interface ReportedProgress {
+  readonly bytesDone: number;
+  readonly bytesTotal: number;
+  /** ISO 8601; absent while nothing moves. */
+  readonly eta?: string;
+  readonly repositories: readonly ReportedRepository[];
+}
+
+export interface ReportedRepository {
+  readonly name: string;
+  readonly state: string;
+  readonly tagsInSync: number;
+  readonly tagsTotal: number;
+  readonly bytesDone?: number;
+  readonly bytesTotal?: number;
 }
 
 /** One network layer: an IoT Edge device's hub and workload API, and the registry module as a process of its own. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../../modules/registry/src/status/clock.ts';
 
 interface Sleeper {
-  readonly due: number;
+  due: number;
   wake(): void;
 }
 
@@ -65,5 +65,11 @@ export class ManualClock implements Clock {
       await new Promise((resolve) => setImmediate(resolve));
     }
     this.#now = end;
+  }
+
+  /** Somebody sets the clock: it shows another time, and timers, which count what passes, know nothing of it. */
+  jump(milliseconds: number): void {
+    this.#now += milliseconds;
+    for (const sleeper of this.#sleepers) sleeper.due += milliseconds;
   }
 }

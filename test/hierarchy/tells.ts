@@ -1,4 +1,4 @@
-import type { Layer } from '../helpers/layer.ts';
+import type { Layer, ReportedProgress } from '../helpers/layer.ts';
 import { until } from '../helpers/until.ts';
 
 /** The part of the reported properties that these tests read. */
@@ -8,7 +8,7 @@ export interface Told {
   readonly statusDetails: readonly { readonly code: string }[];
   readonly outbox: { readonly pending: number };
   readonly registrySyncResult: { readonly syncTrigger: string; readonly syncState: string };
-  readonly syncProgress: { readonly repositories: readonly { readonly name: string; readonly tagsInSync: number }[] };
+  readonly syncProgress: ReportedProgress;
 }
 
 /** What the direct method `status` answers, once it is so: sooner than the reported properties, which go in steps of 5 s. */

@@ -1,7 +1,9 @@
 import { expect } from 'chai';
 import { hashPassword } from '../../modules/registry/src/auth/password-hash.ts';
+import { openGateway, type Gateway } from '../../modules/registry/src/gateway/open-gateway.ts';
 import { digestOf } from '../../modules/registry/src/oci/digest.ts';
 import { parseRepositoryPattern } from '../../modules/registry/src/oci/pattern.ts';
+import type { ChildRegistry } from '../../modules/registry/src/settings/settings.ts';
 import { pushImage, sampleImage } from '../helpers/images.ts';
 import { repository, tag } from '../helpers/names.ts';
 import { json, reader, startRegistry, type RegistryServer } from './registry-server.ts';
@@ -12,27 +14,17 @@ const path = '/acr/gateway/plant7line3/messages';
 describe('the message feed', () => {
   let server: RegistryServer;
   let epoch: AbortController;
+  let plant7line3: ChildRegistry;
 
   beforeEach(async () => {
     epoch = new AbortController();
     server = await startRegistry({ patience: () => epoch.signal });
-    server.applyAccounts({
-      clientTokens: [],
-      scopeMaps: [],
-      children: [
-        {
-          name: 'plant7line3',
-          mode: 'ReadOnly',
-          repositories: [parseRepositoryPattern('plant/*')!],
-          syncToken: {
-            name: 'childsync',
-            passwords: [
-              { name: 'password1', hash: await hashPassword('child-password', { ln: 10 }), expiry: undefined },
-            ],
-          },
-        },
-      ],
-    });
+    const hash = await hashPassword('child-password', { ln: 10 });
+    plant7line3 = {
+      ...{ name: 'plant7line3', mode: 'ReadOnly', repositories: [parseRepositoryPattern('plant/*')!] },
+      syncToken: { name: 'childsync', passwords: [{ name: 'password1', hash, expiry: undefined }] },
+    };
+    server.applyAccounts({ clientTokens: [], scopeMaps: [], children: [plant7line3] });
   });
   afterEach(() => server.close());
 
@@ -117,6 +109,27 @@ describe('the message feed', () => {
       ]);
       await server.clock.advance(25 * 60_000);
       expect(server.gateway.children()[0]).to.include({ connectionState: 'Offline', inSync: false });
+    });
+
+    it('leaves after a restart of the parent when the child was last seen, and that it is silent since', async () => {
+      const { store, clock, log } = server;
+      await tell({});
+      const seen = clock.now();
+      await clock.advance(60_000);
+      await tell({});
+      const [child] = server.gateway.children();
+      const restart = async (): Promise<Gateway> => {
+        const restarted = await openGateway({ records: store.records, clock, log });
+        restarted.apply({ mode: 'ReadWrite', children: [plant7line3] });
+        return restarted;
+      };
+      expect(child).to.deep.include({ lastSeen: clock.now() });
+      expect((await restart()).children()[0])
+        .to.deep.include({ lastSeen: seen })
+        .and.not.have.property('inSync');
+      await clock.advance(25 * 60_000);
+      const silent = { lastSeen: seen, connectionState: 'Offline', inSync: false };
+      expect((await restart()).children()[0]).to.deep.include(silent);
     });
 
     it('is taken from the active instance alone', async () => {

@@ -53,6 +53,7 @@ export function fullDocument() {
         repositories: ['plant/*'],
         syncToken: {
           name: 'plant7line3-sync',
+          status: 'disabled',
           passwords: [{ name: 'password1', hash, expiry: '2027-01-01T00:00:00Z' }],
         },
       },

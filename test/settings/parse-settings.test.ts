@@ -62,6 +62,7 @@ describe('parseSettings()', () => {
       { kind: 'repository', pattern: 'plant/*', action: 'metadata/read' },
       { kind: 'gateway', registry: 'plant7line3', action: 'message/read' },
     ]);
+    expect(settings.children[0]?.syncToken).to.include({ name: 'plant7line3-sync', status: 'disabled' });
     expect(settings.children[0]?.syncToken.passwords).to.have.length(1);
   });
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { mostTelling, reportedProperties } from '../../modules/registry/src/status/reported-properties.ts';
-import type { RepositoryProgress } from '../../modules/registry/src/status/sync-status.ts';
+import type { ConnectionState, RepositoryProgress } from '../../modules/registry/src/status/sync-status.ts';
 import { sampleFacts, syncStatus } from './samples.ts';
 
 const megabyte = 1024 * 1024;
@@ -51,12 +51,15 @@ describe('reportedProperties()', () => {
     });
   });
 
-  it('tells an end while syncing, none otherwise', () => {
+  it('tells an end while the parent answers, none otherwise', () => {
     const half = { bytesDone: 50, bytesTotal: 100 };
-    const syncing = reportedProperties(sampleFacts({ sync: syncStatus({ ...half, state: 'Syncing' }) }));
-    expect(syncing['syncProgress']).to.include({ eta: '2026-11-24T10:00:00.000Z' });
-    const failed = reportedProperties(sampleFacts({ sync: syncStatus({ ...half, state: 'Failed' }) }));
-    expect(failed['syncProgress']).not.to.have.property('eta');
+    const told = (connectionState: ConnectionState): unknown =>
+      reportedProperties(sampleFacts({ sync: syncStatus({ ...half, state: 'Syncing', connectionState }) }))[
+        'syncProgress'
+      ];
+    expect(told('Syncing')).to.include({ eta: '2026-11-24T10:00:00.000Z' });
+    // Another pass is tried, and the parent does not answer.
+    expect(told('Offline')).not.to.have.property('eta');
   });
 
   it('does not change when free space or activity move a little', () => {

@@ -9,7 +9,7 @@ import type { ParentSettings, Settings } from '../../modules/registry/src/settin
 import type { SyncStatus } from '../../modules/registry/src/status/sync-status.ts';
 import { openStore } from '../../modules/registry/src/store/open-store.ts';
 import type { Store } from '../../modules/registry/src/store/store.ts';
-import { createSyncEngine, type SyncEngine } from '../../modules/registry/src/sync/engine.ts';
+import { createSyncEngine, type SyncEngine, type SyncEngineOptions } from '../../modules/registry/src/sync/engine.ts';
 import { pushImage, sampleImage } from '../helpers/images.ts';
 import { ManualClock } from '../helpers/manual-clock.ts';
 import { repository, tag } from '../helpers/names.ts';
@@ -76,7 +76,7 @@ describe('createSyncEngine()', () => {
   let watchers: (() => void)[];
   let recoveries: number;
 
-  async function start(): Promise<void> {
+  async function start(more: Partial<SyncEngineOptions> = {}): Promise<void> {
     store = await openStore({ directory, clock, log: new RecordingLog(), carries: () => carries });
     statuses = [];
     watchers = [];
@@ -84,6 +84,7 @@ describe('createSyncEngine()', () => {
       store,
       clock,
       log: new RecordingLog(),
+      ...more,
       random: () => 1,
       connect: () => {
         connected.push(parent);
@@ -560,6 +561,78 @@ describe('createSyncEngine()', () => {
       engine.apply(settings(), { active: false });
       await clock.advance(10 * 60_000);
       expect(parent.calls).to.deep.equal([]);
+    });
+  });
+
+  describe('when the clock is set while it waits', () => {
+    const passAt = (time: string) => (status: SyncStatus) =>
+      status.state === 'Succeeded' && status.lastSyncStartTime?.toISOString().slice(11, 16) === time;
+
+    it('makes a run that was jumped over within a minute, once, where its window is open', async () => {
+      engine.apply(settings({}, { syncProperties: everyHour }), { active: true });
+      await resting('Succeeded');
+      clock.jump(5 * hourMs + 30 * 60_000);
+      parent.calls.length = 0;
+      await clock.advance(60_000);
+      await when(passAt('14:31'));
+      expect(parent.calls.filter((call) => call === 'ping')).to.have.length(1);
+      expect((await resting('Succeeded')).nextSyncTime?.toISOString()).to.equal('2026-11-24T15:00:00.000Z');
+    });
+
+    it('asks nothing where the window that was jumped over is shut, and tells the next one', async () => {
+      engine.apply(settings({}, { syncProperties: nineToTen }), { active: true });
+      await resting('Succeeded');
+      clock.jump(3 * 24 * hourMs + 2 * hourMs);
+      parent.calls.length = 0;
+      await clock.advance(5 * 60_000);
+      await clock.sleeping();
+      expect(parent.calls).to.deep.equal([]);
+      expect(engine.status().nextSyncTime?.toISOString()).to.equal('2026-11-28T09:00:00.000Z');
+    });
+
+    it('makes a pass within a minute after the clock was set back: when the last one was, nobody knows', async () => {
+      engine.apply(settings({}, { syncProperties: everyHour }), { active: true });
+      await resting('Succeeded');
+      clock.jump(-365 * 24 * hourMs);
+      await clock.advance(60_000);
+      const { lastSyncStartTime } = await when(passAt('09:01'));
+      expect(lastSyncStartTime?.getUTCFullYear()).to.equal(2025);
+    });
+
+    it('tries again within the pause that it had, when the clock was set back in it', async () => {
+      parent.before = () => {
+        throw new ParentError('unreachable', 'no route');
+      };
+      engine.apply(settings(), { active: true });
+      await resting('Failed');
+      clock.jump(-24 * hourMs);
+      parent.before = () => undefined;
+      await clock.advance(2000);
+      await when(({ inSync }) => inSync);
+    });
+
+    it('pauses within a minute, when the end of the window was jumped over in the middle of a blob', async () => {
+      await pushImage(parent, hello, two, v2);
+      hangAfter(1);
+      engine.apply(settings({}, { syncProperties: nineToTen }), { active: true });
+      await hanging();
+      clock.jump(3 * hourMs);
+      await clock.advance(60_000);
+      const { state } = await when((now) => now.state !== 'Syncing');
+      expect(state).to.equal('TimedOut');
+    });
+
+    it('tells the parent how it is at its usual pace, when the clock was set back', async () => {
+      const told: Date[] = [];
+      parent.activate = async () => true;
+      parent.reportStatus = async () => void told.push(clock.now());
+      await stop();
+      await start({ describe: () => ({ connectionState: 'Online', inSync: true, outboxPending: 0 }) });
+      engine.apply(settings(), { active: true });
+      await resting('Succeeded');
+      clock.jump(-24 * hourMs);
+      await clock.advance(60_000);
+      expect(told).to.have.length(2);
     });
   });
 });

@@ -252,3 +252,46 @@ describe('sync over a link with faults', () => {
     await contentsOf(site.store);
   });
 });
+
+/** As patient in the middle of an answer as in real life, so that only the watch can tell within the tests' time. */
+describe('sync over a link that moves no byte', () => {
+  let site: FaultySite;
+  const image = sampleImage([randomBytes(layerBytes)]);
+
+  beforeEach(async () => {
+    site = await openFaultySite({ idleTimeoutMs: 60_000 });
+    await pushImage(site.parent.store.local, down, image, v1);
+    const full = site.proxy.allow(100_000);
+    site.start();
+    await full;
+  });
+  afterEach(() => site.close());
+
+  it('is Offline where the parent is silent, shows where it stands, and goes on there', async () => {
+    void site.proxy.fail(/./, { kind: 'silent', afterBytes: 0 });
+    const isOffline = ({ connectionState, details }: SyncStatus): boolean =>
+      connectionState === 'Offline' && details.some(({ code }) => code === 'PARENT_UNREACHABLE');
+    const cut = await site.until(isOffline);
+    expect(cut.bytesDone).to.be.within(1, 100_000);
+    expect(cut.repositories).to.have.nested.property('[0].state', 'Pending');
+    // Tries that nobody answers tell nothing new.
+    const { bytesDone, bytesTotal } = await site.until(
+      ({ state, lastSyncStartTime }) => state === 'Failed' && lastSyncStartTime! > cut.lastSyncStartTime!,
+    );
+    expect({ bytesDone, bytesTotal }).to.deep.equal({ bytesDone: cut.bytesDone, bytesTotal: cut.bytesTotal });
+
+    site.proxy.heal();
+    void site.proxy.allow(Infinity);
+    await site.until(({ inSync }) => inSync);
+    expect(await contentsOf(site.store)).to.deep.equal(await contentsOf(site.parent.store));
+  });
+
+  it('stays Syncing for as long as the parent answers', async () => {
+    const begunMs = site.clock.now().getTime();
+    const status = await site.until(() => site.clock.now().getTime() - begunMs > 600_000);
+    expect(status).to.deep.include({ connectionState: 'Syncing', details: [] });
+    void site.proxy.allow(Infinity);
+    await site.until(({ inSync }) => inSync);
+    expect(site.proxy.passedBytes).to.equal(image.blobs.reduce((sum, { length }) => sum + length, 0));
+  });
+});

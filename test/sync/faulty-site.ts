@@ -61,13 +61,14 @@ export function engineBelow(
     ...options,
     random: () => 1,
     describe: () => ({ connectionState: 'Online', inSync: engine.status().inSync, outboxPending: 0 }),
-    connect: () =>
-      connectParent({ endpoint: host, protocol: 'http', credentials: account, self, clock, log, patience }),
+    connect: ({ syncToken: credentials = account }) =>
+      connectParent({ endpoint: host, protocol: 'http', credentials, self, clock, log, patience }),
   });
   return engine;
 }
 
-export async function openFaultySite(): Promise<FaultySite> {
+/** `given`: real times in place of the short ones that make faults cheap to test. */
+export async function openFaultySite(given: Partial<Patience> = {}): Promise<FaultySite> {
   const parent = await openParent();
   const proxy = await startFaultProxy(parent.host);
   const [clock, log] = [new ManualClock(), new RecordingLog()];
@@ -76,6 +77,7 @@ export async function openFaultySite(): Promise<FaultySite> {
   const patience = {
     ...{ attempts: 1, connectTimeoutMs: patienceMs, answerTimeoutMs: patienceMs },
     ...{ writeTimeoutMs: patienceMs, idleTimeoutMs: patienceMs },
+    ...given,
   };
   const engine = engineBelow(proxy.host, { store, clock, log, patience });
 

@@ -102,6 +102,14 @@ describe('followMessages()', () => {
     expect(changes).to.equal(1);
   });
 
+  it('asks again at its usual pace, when the clock was set back while it waited', async () => {
+    follow(5);
+    clock.jump(-86_400_000);
+    await feed.answer(answer(6, { messages: [message] }));
+    await clock.sleeping();
+    expect(clock.nextWait).to.equal(250);
+  });
+
   it('goes on from where it was after a failure, with growing pauses', async () => {
     follow();
     await turn(answer(5));

@@ -36,9 +36,14 @@ export function settingsWith(more: Readonly<Record<string, unknown>> = {}): Sett
 
 export async function openSite(
   above: RegistryServer,
-  options: { readonly settings?: Settings; readonly reserveBytes?: number; readonly carries?: boolean } = {},
+  options: {
+    readonly settings?: Settings;
+    readonly reserveBytes?: number;
+    readonly carries?: boolean;
+    readonly attempts?: number;
+  } = {},
 ): Promise<OnDemandSite> {
-  const { settings = settingsWith(), reserveBytes, carries } = options;
+  const { settings = settingsWith(), reserveBytes, carries, attempts = 1 } = options;
   const [clock, log] = [new ManualClock(), new RecordingLog()];
   const gate = await startFaultProxy(above.host);
   const parent = connectParent({
@@ -47,7 +52,7 @@ export async function openSite(
     credentials: { name: 'admin', password: 'admin-password' },
     clock,
     log,
-    patience: { attempts: 1 },
+    patience: { attempts },
   });
   const transfers = createBlobTransfers({ clock, log, random: () => 0 });
   transfers.limit(settings.transfer);

@@ -5,6 +5,7 @@ import { descriptorOf, pushBlob, pushImage, sampleImage, sampleIndex } from '../
 import { repository, tag } from '../helpers/names.ts';
 import { until } from '../helpers/until.ts';
 import { reader, startRegistry, type RegistryServer } from '../http/registry-server.ts';
+import { patiently } from './patiently.ts';
 import { download, openSite, settingsWith, type OnDemandSite } from './on-demand-site.ts';
 
 const hello = repository('plant/hello');
@@ -277,6 +278,35 @@ describe('fetching on demand', () => {
       }
       expect((await site.registry.ask('GET', '/v2/plant/hello/manifests/here')).status).to.equal(200);
     });
+
+    it('answers 503 at once through every layer, as soon as the nearest to the gap knows', async () => {
+      const lower = await open(site.registry, { attempts: 4 });
+      site.gate.down();
+      const digest = digestOf(Buffer.from('x'));
+      for (const what of ['manifests/1', `blobs/${digest}`, `referrers/${digest}`]) {
+        const answer = await lower.registry.ask('GET', `/v2/plant/hello/${what}`);
+        expect(answer, what).to.include({ status: 503, code: 'UNAVAILABLE' });
+        expect(answer.headers['retry-after']).to.equal('5');
+      }
+    });
+
+    for (const [what, fault] of [
+      ['is cut', { kind: 'cut', afterBytes: 0 }],
+      ['answers 503', { kind: 'answer', status: 503 }],
+    ] as const) {
+      it(`answers 503 when it ${what} between the size of a blob and its first byte, a part of it as well`, async () => {
+        const { path } = await blobAbove(2 * mebibyte);
+        for (const headers of [{} as Record<string, string>, { range: 'bytes=5-1000000' }]) {
+          const struck = site.gate.fail(/^GET .*\/blobs\/sha/, fault);
+          const asking = site.registry.ask('GET', path, { headers });
+          await struck;
+          const answer = await patiently(site.clock, asking);
+          site.gate.heal();
+          expect(answer).to.include({ status: 503, code: 'UNAVAILABLE' });
+          expect(answer.headers).to.include({ 'retry-after': '5' }).and.not.have.property('content-range');
+        }
+      });
+    }
 
     it('answers 503 after 20 s, when it says nothing', async () => {
       void site.gate.fail(/./, { kind: 'silent', afterBytes: 0 });

@@ -43,6 +43,24 @@ async function held({ store }: Site): Promise<number> {
 }
 
 describe('removals of a pass', () => {
+  it('take what a narrowed rule takes no more, up to the limit as well, and nothing on a ReadWrite registry', () =>
+    withSite(
+      async (site) => {
+        const { pass, details } = site;
+        await inSync(site);
+        const narrow = (...globs: string[]) => [{ ...rules('plant/hello')[0]!, tags: globs }];
+        await pass({ mode: 'ReadWrite', rules: narrow('!v0', '!v1') });
+        expect(await held(site)).to.equal(10);
+        expect(await pass({ mode: 'ReadOnly', rules: narrow('!v0', '!v1') })).to.equal('Succeeded');
+        expect(await held(site)).to.equal(8);
+        await pass({ mode: 'ReadOnly', rules: narrow('v9') });
+        expect([await held(site), ...details()]).to.deep.equal([8, 'REMOVAL_HELD']);
+        await pass({ mode: 'ReadOnly', rules: narrow('v9'), confirmRemoval: true });
+        expect([await held(site), ...details()]).to.deep.equal([1]);
+      },
+      { removal },
+    ));
+
   it('follow the parent up to the limit, beyond which nothing goes until it is confirmed, and the rest goes on', () =>
     withSite(
       async (site) => {

@@ -54,6 +54,16 @@ describe('createReporter()', () => {
     expect(hub.patches[1]).to.deep.equal({ state: 'Syncing', n: 3 });
   });
 
+  it('sends the next change after the interval, when the clock was set back meanwhile', async () => {
+    hub.reporter.set({ n: 1 });
+    await settled();
+    hub.clock.jump(-86_400_000);
+    hub.reporter.set({ n: 2 });
+    await settled();
+    await hub.clock.advance(5_000);
+    expect(hub.patches).to.deep.equal([{ n: 1 }, { n: 2 }]);
+  });
+
   it('sends nothing when nothing changed, or changed back within the interval', async () => {
     hub.reporter.set({ a: 1 });
     await settled();

@@ -33,12 +33,14 @@ export function principalsOf(
   const permissionsOf = new Map(scopeMaps.map((map) => [map.name, map.permissions]));
   return [
     ...(admin ? [adminOf(admin)] : []),
-    ...children.map((child): Principal => ({
-      name: child.syncToken.name,
-      kind: 'sync-token',
-      passwords: child.syncToken.passwords.map(passwordOf),
-      permissions: permissionsOfChild(child),
-    })),
+    ...children
+      .filter(({ syncToken }) => syncToken.status !== 'disabled')
+      .map((child): Principal => ({
+        name: child.syncToken.name,
+        kind: 'sync-token',
+        passwords: child.syncToken.passwords.map(passwordOf),
+        permissions: permissionsOfChild(child),
+      })),
     ...clientTokens
       .filter(({ status }) => status === 'enabled')
       .map((token): Principal => ({

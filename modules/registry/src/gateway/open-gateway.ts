@@ -7,6 +7,7 @@ import type { Log } from '../status/log.ts';
 import { createArrivals, type Arrivals } from './arrivals.ts';
 import { openActivationRegister, type ChildActivation, type RegisterRecords } from './activation-register.ts';
 import { silentAfterMs } from './child-status.ts';
+import { openLastSeen } from './last-seen.ts';
 import { refuseUnfit, type ActivationRequest } from './refuse-activation.ts';
 
 /** What this registry is to its children. */
@@ -23,7 +24,7 @@ export interface Gateway {
   /** As ActivationRegister's `release`. */
   release(name: string, instanceId: string | undefined): Promise<void>;
   /** A child has told how it is. */
-  note(name: string, told: ToldStatus): void;
+  note(name: string, told: ToldStatus): Promise<void>;
   /** Every child in the settings, with what is known of it. */
   children(): readonly ChildFacts[];
   /** Throws ALREADY_ACTIVATED where another instance holds the name, NOT_ACTIVATED where none does. */
@@ -41,6 +42,7 @@ export async function openGateway(options: {
 }): Promise<Gateway> {
   const { records, clock, log, onChange = () => undefined } = options;
   const told = new Map<string, ToldStatus & { readonly lastSeen: Date }>();
+  const lastSeen = await openLastSeen({ records, log });
   const journalId = await readJournalId(records);
   const register = await openActivationRegister(options);
   let settings: Pick<Settings, 'mode' | 'children'> = { mode: 'ReadOnly', children: [] };
@@ -62,22 +64,25 @@ export async function openGateway(options: {
       return activation;
     },
     release: (name, instanceId) => register.release(name, instanceId),
-    note(name, status) {
+    async note(name, status) {
       told.set(name.toLowerCase(), { ...status, lastSeen: clock.now() });
       onChange();
+      await lastSeen.note(name.toLowerCase(), clock.now());
     },
     children() {
       const nowMs = clock.now().getTime();
       return settings.children.map(({ name, mode }) => {
         const holder = register.holder(name);
         const status = told.get(name.toLowerCase());
-        const isSilent = status && nowMs - status.lastSeen.getTime() >= silentAfterMs;
+        const seen = status?.lastSeen ?? lastSeen.of(name.toLowerCase());
+        const isSilent = seen && nowMs - seen.getTime() >= silentAfterMs;
         return {
           name,
           mode: holder?.mode ?? mode,
           activation: holder ? ('Active' as const) : ('Inactive' as const),
           ...(holder && { version: holder.version }),
           ...status,
+          ...(seen && { lastSeen: seen }),
           // What a silent child said last is not how it is now.
           ...(isSilent && { connectionState: 'Offline' as const, inSync: false }),
         };

@@ -46,13 +46,15 @@ export async function getBlob(exchange: Exchange, { name, digest }: BlobParamete
     }
     const start = range?.start ?? 0;
     const length = range ? range.end + 1 - start : size;
-    response.writeHead(range ? 206 : 200, {
-      ...headers,
-      ...octets,
-      'Content-Length': length,
-      ...(range && { 'Content-Range': `bytes ${range.start}-${range.end}/${size}` }),
-    });
-    await sendBlob(response, blob, { start, length }, exchange.buffers);
+    const head = (): void => {
+      response.writeHead(range ? 206 : 200, {
+        ...headers,
+        ...octets,
+        'Content-Length': length,
+        ...(range && { 'Content-Range': `bytes ${range.start}-${range.end}/${size}` }),
+      });
+    };
+    await sendBlob(response, blob, { start, length }, { buffers: exchange.buffers, head });
   } finally {
     await blob.close();
   }

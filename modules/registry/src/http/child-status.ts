@@ -21,7 +21,7 @@ export async function putStatus(
   if (lastSync !== undefined && (!since || Number.isNaN(since.getTime()))) {
     throw refuseField('lastSync', lastSync, 'must be an ISO 8601 time');
   }
-  gateway.note(registry, {
+  await gateway.note(registry, {
     connectionState: stateIn(body, 'connectionState'),
     inSync,
     ...(since && { lastSync: since }),

@@ -9,7 +9,8 @@ export const smallBytes = 64 * 1024;
 export class ClientGone extends Error {}
 
 /**
- * Sends `length` bytes from `start` after the head has been written, and ends the answer.
+ * Sends `length` bytes from `start` and ends the answer. `head` is written when the first of them are there: until then
+ * a failure can still be told.
  * One buffer is filled from the disk while the other is on its way to the client, never more: a slow client
  * costs two buffers. Throws ClientGone, or what reading threw.
  */
@@ -17,21 +18,25 @@ export async function sendBlob(
   response: ServerResponse,
   blob: OpenBlob,
   part: { readonly start: number; readonly length: number },
-  buffers: BufferPool,
+  { buffers, head }: { readonly buffers: BufferPool; readonly head: () => void },
 ): Promise<void> {
   const stop = part.start + part.length;
   if (blob.bytes) {
+    head();
     response.end(blob.bytes.subarray(part.start, stop));
     return;
   }
   if (part.length <= smallBytes) {
-    response.end(await readPart(blob, part));
+    const bytes = await readPart(blob, part);
+    head();
+    response.end(bytes);
     return;
   }
   let [filling, sending] = [buffers.take(), buffers.take()];
   let sent: Promise<void> = Promise.resolve();
   for (let position = part.start; position < stop;) {
     const count = await readSome(blob, filling.subarray(0, stop - position), position);
+    if (position === part.start) head();
     await sent;
     sent = write(response, filling.subarray(0, count));
     // The failure is met at the next `await sent`; until then it must not count as unhandled.

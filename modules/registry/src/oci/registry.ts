@@ -20,6 +20,8 @@ export interface TagEntry {
 
 export interface Cancellable {
   readonly signal?: AbortSignal;
+  /** Somebody waits for the answer: a registry that wants to be asked again later has given one. */
+  readonly isUrgent?: boolean;
 }
 
 export interface ReferrersOptions extends Cancellable {

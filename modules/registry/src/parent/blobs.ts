@@ -1,6 +1,7 @@
 import { finished, Readable } from 'node:stream';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
+import type { Cancellable } from '../oci/registry.ts';
 import { pullAccess, pushAccess } from './access.ts';
 import type { BlobPlaces } from './blob-places.ts';
 import type { OpenAnswer } from './connection.ts';
@@ -18,7 +19,7 @@ export function createBlobs(options: { readonly sender: Sender; readonly places:
   async function sizeOf(
     repository: RepositoryName,
     digest: Digest,
-    signal: AbortSignal | undefined,
+    { signal, isUrgent }: Cancellable,
     access = pullAccess(repository),
   ): Promise<number | undefined> {
     const { status, headers } = await sender.ask({
@@ -26,6 +27,7 @@ export function createBlobs(options: { readonly sender: Sender; readonly places:
       to: `/v2/${repository}/blobs/${digest}`,
       access,
       understands: [200, 404],
+      isUrgent,
       signal,
     });
     return status === 404 ? undefined : Number(headers['content-length']);
@@ -33,13 +35,13 @@ export function createBlobs(options: { readonly sender: Sender; readonly places:
 
   return {
     /** Asked as who pushes, so that a parent of our kind does not count what it could only fetch. */
-    async hasBlob(repository, digest, { signal } = {}) {
-      const isThere = (await sizeOf(repository, digest, signal, pushAccess(repository))) !== undefined;
+    async hasBlob(repository, digest, more = {}) {
+      const isThere = (await sizeOf(repository, digest, more, pushAccess(repository))) !== undefined;
       if (isThere) places.note(digest, repository);
       return isThere;
     },
-    async statBlob(repository, digest, { signal } = {}) {
-      const size = await sizeOf(repository, digest, signal);
+    async statBlob(repository, digest, more = {}) {
+      const size = await sizeOf(repository, digest, more);
       if (size === undefined) return undefined;
       if (!Number.isSafeInteger(size))
         throw new ParentError('broken', `the parent does not tell the size of ${digest}`);
@@ -65,7 +67,8 @@ export function createBlobs(options: { readonly sender: Sender; readonly places:
       }
       await answer.body.dump();
       if (answer.status === 404) return undefined;
-      const size = sizeIn(answer.headers['content-range']) ?? (await sizeOf(repository, digest, signal));
+      const size =
+        sizeIn(answer.headers['content-range']) ?? (await sizeOf(repository, digest, { ...(signal && { signal }) }));
       if (size === offset) return Readable.from([], { objectMode: false });
       throw new ParentError('broken', `${answer.url.host} cannot send ${digest} from byte ${offset} on`, {
         status: 416,

@@ -33,7 +33,7 @@ export function createManifests(options: { readonly sender: Sender; readonly pat
   async function findManifest(
     repository: RepositoryName,
     reference: Reference,
-    { signal }: Cancellable = {},
+    { signal, isUrgent }: Cancellable = {},
   ): Promise<StoredManifest | undefined> {
     const answer = await sender.ask({
       method: 'GET',
@@ -41,6 +41,7 @@ export function createManifests(options: { readonly sender: Sender; readonly pat
       access: pullAccess(repository),
       headers: accept,
       understands: [200, 404],
+      isUrgent,
       signal,
     });
     return answer.status === 404 ? undefined : verified(answer, reference);

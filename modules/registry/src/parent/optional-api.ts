@@ -19,7 +19,9 @@ export function createOptionalApi(clock: Clock): OptionalApi {
       return found;
     },
     get missing() {
-      return clock.now().getTime() < missingUntilMs;
+      const leftMs = missingUntilMs - clock.now().getTime();
+      // More is left only where the clock was set back.
+      return leftMs > 0 && leftMs <= forgetAfterMs;
     },
     markFound() {
       found = true;

@@ -31,7 +31,7 @@ export function createReferrers(options: {
   async function* listReferrers(
     repository: RepositoryName,
     subject: Digest,
-    { signal, allTags }: ReferrersOptions = {},
+    { signal, isUrgent, allTags }: ReferrersOptions = {},
   ): AsyncGenerator<Descriptor> {
     const question = {
       method: 'GET',
@@ -39,6 +39,7 @@ export function createReferrers(options: {
       access: pullAccess(repository),
       headers: { accept: mediaTypes.ociIndex },
       understands: [200, 404, 405],
+      isUrgent,
       signal,
     } as const;
     let answered = false;

@@ -24,6 +24,8 @@ export interface Question {
   readonly answerTimeoutMs?: number;
   /** Once only: the asker knows better how to go on after a failure. */
   readonly once?: boolean;
+  /** A `Retry-After` is for the asker to know, and is not waited for here. */
+  readonly isUrgent?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -114,13 +116,14 @@ export function createSender(options: {
     return new ParentError(kind, `${failure.message}: ${reason}`, { status: 401 });
   }
 
-  async function persist<T>(action: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  async function persist<T>(action: () => Promise<T>, signal?: AbortSignal, isUrgent = false): Promise<T> {
     for (let count = 1; ; count += 1) {
       try {
         return await action();
       } catch (error) {
         closing.throwIfAborted();
         if (!(error instanceof ParentError) || !mayPass(error)) throw error;
+        if (isUrgent && error.retryAfterSeconds !== undefined) throw error;
         const delayMs = delayBeforeRetry(patience, count, error.retryAfterSeconds, Math.random());
         if (delayMs === undefined) throw error;
         log.debug('asking the parent again', { reason: error.message, attempt: count + 1, delayMs });
@@ -143,7 +146,8 @@ export function createSender(options: {
     parent,
     persist,
     open: (question) => persist(() => attempt(question), question.signal),
-    ask: (question) => (question.once ? read(question) : persist(() => read(question), question.signal)),
+    ask: (question) =>
+      question.once ? read(question) : persist(() => read(question), question.signal, question.isUrgent),
   };
 }
 

@@ -21,7 +21,11 @@ export interface DesiredProperties {
     readonly name: string;
     readonly mode: Mode;
     readonly repositories: readonly string[];
-    readonly syncToken: { readonly name: string; readonly passwords: readonly DesiredPassword[] };
+    readonly syncToken: {
+      readonly name: string;
+      readonly status: 'enabled' | 'disabled';
+      readonly passwords: readonly DesiredPassword[];
+    };
   }[];
   readonly activation: { readonly status: 'Active' | 'Inactive' };
   readonly onDemand: boolean;

@@ -121,7 +121,13 @@ export const schema: Schema = group({
           { default: [] },
         ),
         syncToken: group(
-          { name: text('user name of the child', { format: 'name' }), passwords },
+          {
+            name: text('user name of the child', { format: 'name' }),
+            status: choice('disabled switches the child off: it may neither sync nor pull', ['enabled', 'disabled'], {
+              default: 'enabled',
+            }),
+            passwords,
+          },
           { required: ['name'] },
         ),
       },

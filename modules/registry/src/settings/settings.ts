@@ -85,7 +85,12 @@ export interface ChildRegistry {
   readonly name: string;
   readonly mode: Mode;
   readonly repositories: readonly RepositoryPattern[];
-  readonly syncToken: { readonly name: string; readonly passwords: readonly TokenPassword[] };
+  readonly syncToken: {
+    readonly name: string;
+    /** Enabled when absent. */
+    readonly status?: 'enabled' | 'disabled';
+    readonly passwords: readonly TokenPassword[];
+  };
 }
 
 /** What sync may remove within a day without being confirmed: both have to be exceeded before anything waits. */

@@ -29,7 +29,7 @@ export function toSettings(
     children: document.children.map((child) => ({
       ...child,
       repositories: child.repositories.flatMap(toPattern),
-      syncToken: { name: child.syncToken.name, passwords: child.syncToken.passwords.map(toPassword) },
+      syncToken: { ...child.syncToken, passwords: child.syncToken.passwords.map(toPassword) },
     })),
     activation,
     onDemand,

@@ -230,8 +230,8 @@ function everyCodeFirst(details: readonly StatusDetail[]): StatusDetail[] {
 }
 
 function endOf(sync: SyncStatus, now: Date): Date | undefined {
-  const { state, lastSyncStartTime: started, bytesDone, bytesTotal } = sync;
-  return state === 'Syncing' && started ? estimateEnd({ started, bytesDone, bytesTotal }, now) : undefined;
+  const { connectionState, lastSyncStartTime: started, bytesDone, bytesTotal } = sync;
+  return connectionState === 'Syncing' && started ? estimateEnd({ started, bytesDone, bytesTotal }, now) : undefined;
 }
 
 function omitted(counts: Record<string, number>): Reported | undefined {

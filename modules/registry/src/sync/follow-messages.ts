@@ -46,7 +46,7 @@ export async function followMessages(options: {
       arriving = answer?.arriving?.head ?? 0;
       if (!answer) await pause(askAgainMs);
       // Changes come in crowds, and an answer that did not wait would be asked for again at once.
-      else await pause(shortestTurnMs - (clock.now().getTime() - askedMs));
+      else await pause(shortestTurnMs - Math.max(0, clock.now().getTime() - askedMs));
     } catch (error) {
       log.debug('The message feed of the parent failed.', { error, failures });
       if (error instanceof ParentError && error.failure === 'held') onRefused();

@@ -154,7 +154,7 @@ export function createOnDemand({ store, link, clock, log, onAnswer }: OnDemandOp
     const key = `${repository}@${digest}`;
     const way = wayTo(repository);
     if (!way) return undefined;
-    const ask = (signal: AbortSignal) => way.to.parent.statBlob(repository, digest, { signal });
+    const ask = (signal: AbortSignal) => way.to.parent.statBlob(repository, digest, { signal, isUrgent: true });
     return fetches.get(key) ?? questions.ask(`blob ${key}`, ask);
   }
 
@@ -173,7 +173,7 @@ export function createOnDemand({ store, link, clock, log, onAnswer }: OnDemandOp
       const known = way && arriving.get(name);
       if (!way || known) return known;
       return questions.ask(`manifest ${name}`, async (signal) => {
-        const manifest = await way.to.parent.findManifest(repository, reference, { signal });
+        const manifest = await way.to.parent.findManifest(repository, reference, { signal, isUrgent: true });
         if (!manifest || (await isRemovedHere(repository, reference, manifest.digest))) return undefined;
         if (hasRoom()) begin(keep(way, repository, reference, manifest));
         return manifest;
@@ -202,7 +202,7 @@ export function createOnDemand({ store, link, clock, log, onAnswer }: OnDemandOp
       for await (const referrer of store.listReferrers(repository, subject)) found.set(referrer.digest, referrer);
       const above = await questions.ask(`referrers ${repository}@${subject}`, async (signal) => {
         const listed: Descriptor[] = [];
-        for await (const referrer of way.to.parent.listReferrers(repository, subject, { signal })) {
+        for await (const referrer of way.to.parent.listReferrers(repository, subject, { signal, isUrgent: true })) {
           if (listed.push(referrer) === referrersLimit) break;
         }
         return listed;

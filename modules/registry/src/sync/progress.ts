@@ -14,6 +14,8 @@ export interface PassProgress extends CopyProgress {
   transfersOf(name: RepositoryName): CopyProgress;
   /** Everything is looked at anew: forgets the rows of earlier passes. */
   startOver(): void;
+  /** The pass is over: what it was at waits for the next one. */
+  rest(): void;
 }
 
 /** One repository of a pass. Failed once anything in it failed. */
@@ -96,6 +98,9 @@ export function createPassProgress(options: {
     },
     startOver() {
       rows.clear();
+    },
+    rest() {
+      for (const row of rows.values()) if (row.state === 'Syncing') row.state = 'Pending';
     },
     repository(name) {
       const row: Mutable<RepositoryProgress> = rows.get(name) ?? {

@@ -9,7 +9,7 @@ import type { TagRecord } from '../store/descriptions.ts';
 import { copyImage } from './copy-image.ts';
 import { forEach } from './for-each.ts';
 import { pendingChanges, type Pass, type PassStore, type PendingChanges } from './pass.ts';
-import { decideTag, planRepositories } from './plan.ts';
+import { decideTag, planRepositories, type PlannedRepository } from './plan.ts';
 import type { RepositoryRow } from './progress.ts';
 
 /** Brings down what the rules ask for; then, on a ReadOnly registry, takes out what is gone or no longer named. */
@@ -51,7 +51,7 @@ async function pullRepository(
       }
     });
     if (brokenBy) throw brokenBy;
-    if (pass.mode === 'ReadOnly') await findGoneTags(pass, pending, repository, onParent);
+    if (pass.mode === 'ReadOnly') await findGoneTags(pass, pending, { repository, rule }, onParent);
   } catch (error) {
     await noteFailure(pass, row, repository, error);
   }
@@ -185,13 +185,14 @@ export function manifestsFrom(store: ImageSource, parent: ImageSource): ImageSou
 }
 
 /**
- * A tag goes only when a complete listing lacks it and the parent, asked for it by name, does not have it either.
+ * A tag goes when its rule does not take it any more, or when a complete listing lacks it and the parent, asked for it
+ * by name, does not have it either.
  * A listing without any tag removes nothing: a parent that lost its data must not empty its sites.
  */
 async function findGoneTags(
   pass: Pass,
   pending: PendingChanges,
-  repository: RepositoryName,
+  { repository, rule }: PlannedRepository,
   onParent: ReadonlySet<Tag>,
 ): Promise<void> {
   const { store, parent, signal, details, removals } = pass;
@@ -201,8 +202,10 @@ async function findGoneTags(
     return;
   }
   for await (const { tag, digest } of store.describeTags(repository, { signal })) {
-    if (onParent.has(tag) || pending.hasTag(repository, tag)) continue;
-    if ((await parent.resolveTag(repository, tag, { signal })) !== undefined) continue;
+    if (pending.hasTag(repository, tag)) continue;
+    const isThere = async () =>
+      onParent.has(tag) || (await parent.resolveTag(repository, tag, { signal })) !== undefined;
+    if (wantsTag(rule, tag) && (await isThere())) continue;
     removals.tag(repository, tag, digest);
   }
 }

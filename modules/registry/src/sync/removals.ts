@@ -41,7 +41,7 @@ export function createRemovals(
       // What was pointed elsewhere meanwhile is not what was found to be gone.
       if ((await store.describeTag(repository, tag))?.digest !== digest) continue;
       if (!(await store.replica.deleteTag(repository, tag))) continue;
-      log.info('A tag is gone from the parent and was removed.', { repository, tag });
+      log.info('A tag is gone from the parent, or no rule takes it any more, and was removed.', { repository, tag });
     }
     for (const { repository } of repositories) {
       await store.deleteRepository(repository);
@@ -95,7 +95,7 @@ function heldText(counts: {
   const { tags, repositories, recent, total } = counts;
   const before = recent > 0 ? ` after ${recent} tags that went within a day` : '';
   return (
-    `${tags} tags are gone from the parent and ${repositories} repositories are no longer listed${before}, ` +
+    `${tags} tags are gone from the parent or no rule takes them, and ${repositories} repositories are no longer listed${before}, ` +
     `of ${total} tags held; they stay until the direct method resync is called with {"confirmRemoval": true}`
   );
 }

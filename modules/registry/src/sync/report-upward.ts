@@ -25,7 +25,7 @@ export async function reportUpward(options: {
     const report = describe();
     const news = JSON.stringify({ ...report, lastSync: undefined });
     const nowMs = clock.now().getTime();
-    if (news !== told || nowMs - toldMs >= heartbeatMs) {
+    if (news !== told || Math.abs(nowMs - toldMs) >= heartbeatMs) {
       try {
         await parent.reportStatus(report, { signal });
         [told, toldMs] = [news, nowMs];

@@ -16,24 +16,27 @@ const passBackOff = { firstMs: 1000, longestMs: 60_000 };
 
 export function createRetry({ clock, random }: { readonly clock: Clock; readonly random: () => number }): Retry {
   let failures = 0;
-  let at: Date | undefined;
+  let pause: { sinceMs: number; readonly forMs: number } | undefined;
 
   function reset(): void {
-    at = undefined;
+    pause = undefined;
     failures = 0;
   }
 
   return {
     get at() {
-      return at;
+      if (!pause) return undefined;
+      // A clock that was set back does not make the pause longer: it begins again.
+      pause.sinceMs = Math.min(pause.sinceMs, clock.now().getTime());
+      return new Date(pause.sinceMs + pause.forMs);
     },
     note({ state, retryAfterMs }) {
       if (state !== 'Failed') {
         reset();
         return;
       }
-      const waitMs = Math.max(retryAfterMs, backOffMs(failures, passBackOff, random));
-      at = new Date(clock.now().getTime() + waitMs);
+      const forMs = Math.max(retryAfterMs, backOffMs(failures, passBackOff, random));
+      pause = { sinceMs: clock.now().getTime(), forMs };
       failures += 1;
     },
     reset,

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { RegistryError } from '../errors.ts';
 import { failureOf } from './failure.ts';
+import { watchLink } from './link-watch.ts';
 import type { Pass } from './pass.ts';
 import type { Store } from '../store/store.ts';
 import { createRemovals, type RemovalLimits } from './removals.ts';
@@ -41,9 +42,18 @@ export async function runPass(options: RunPassOptions): Promise<PassEnd> {
   const watching = new AbortController();
   const watch = closes && closeAt(closes);
   const removals = createRemovals({ ...parts, ...removal });
+  const link = watchLink({
+    ...{ parent, clock, signal },
+    movedBytes: () => parts.progress.bytesDone,
+    onSilent: (reason) => ending.abort(reason),
+  });
+  const transfers: Pass['transfers'] = {
+    ...parts.transfers,
+    carry: (transfer, how) =>
+      link.during(() => parts.transfers.carry({ ...transfer, onStopped: () => link.doubt() }, how)),
+  };
   let failures = 0;
   let retryAfterMs = 0;
-  let asking: Promise<boolean> | undefined;
 
   async function closeAt(date: Date): Promise<void> {
     try {
@@ -54,21 +64,11 @@ export async function runPass(options: RunPassOptions): Promise<PassEnd> {
     }
   }
 
-  /** One question for all that failed at the same time. */
-  function parentAnswers(): Promise<boolean> {
-    asking ??= parent
-      .ping({ signal })
-      .then(() => true)
-      .catch(() => false)
-      .finally(() => (asking = undefined));
-    return asking;
-  }
-
   async function failed(error: unknown, repository?: string): Promise<void> {
     failures += 1;
     const failure = failureOf(error);
     retryAfterMs = Math.max(retryAfterMs, failure.retryAfterMs);
-    const goesOn = failure.reach === 'repository' || (failure.reach === 'ask' && (await parentAnswers()));
+    const goesOn = failure.reach === 'repository' || (failure.reach === 'ask' && !(await link.silence()));
     signal.throwIfAborted();
     if (!goesOn) {
       ending.abort(error);
@@ -99,7 +99,7 @@ export async function runPass(options: RunPassOptions): Promise<PassEnd> {
   let reach: PassReach | undefined;
   try {
     const passOptions = { drainOnly, onParentAnswered, feed, ...(activate && { activate }) };
-    reach = await syncPass({ ...parts, signal, failed, removals }, passOptions);
+    reach = await syncPass({ ...parts, transfers, signal, failed, removals }, passOptions);
     state = failures > 0 ? 'Failed' : 'Succeeded';
   } catch (error) {
     state = endedBy(error);
@@ -112,6 +112,7 @@ export async function runPass(options: RunPassOptions): Promise<PassEnd> {
   }
   watching.abort();
   await watch;
+  await link.close();
   details.endPass({ eventTtlMs: parts.messageTtlMs, saw: reach?.saw ?? 'nothing' });
   return { state, retryAfterMs, ...(reach && { reach }) };
 }

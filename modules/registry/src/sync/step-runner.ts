@@ -41,7 +41,7 @@ export interface StepRunnerOptions {
 /** Runs one step at a time and writes down how it went. */
 export interface StepRunner {
   readonly running: { readonly step: Work; readonly parentAnswered: boolean } | undefined;
-  /** Of the current pass or the last one. */
+  /** Of the last pass that the parent answered, or the current one. */
   readonly progress: PassProgress;
   /** Never rejects. */
   run(step: Work, wanted: Wanted, options?: { readonly confirmsRemoval?: boolean }): Promise<PassEnd>;
@@ -79,12 +79,10 @@ export function createStepRunner(options: StepRunnerOptions): StepRunner {
     const isFollowing = step.kind === 'pass' && step.trigger === 'Scheduled';
     const since = isFollowing ? cursors.usableFor(wanted) : undefined;
     details.beginPass(randomUUID());
+    let ofPass = progress;
     if (step.kind === 'pass') {
-      progress = createPassProgress({ onChange: onProgress, rows: progress.repositories });
-      if (!since) {
-        progress.startOver();
-        await cursors.forget();
-      }
+      ofPass = createPassProgress({ onChange: onProgress, rows: since ? progress.repositories : [] });
+      if (!since) await cursors.forget();
       await ledger.begin(step.trigger, syncKey);
     }
     onStatus();
@@ -102,7 +100,7 @@ export function createStepRunner(options: StepRunnerOptions): StepRunner {
         log,
         transfers,
         details,
-        progress,
+        progress: ofPass,
       },
       removal: {
         guard,
@@ -117,6 +115,8 @@ export function createStepRunner(options: StepRunnerOptions): StepRunner {
       }),
       onParentAnswered: () => {
         work.parentAnswered = true;
+        // Until then what a cut pass had reached stands: it is where this one will go on.
+        progress = ofPass;
         link.noteAnswer();
         onStatus();
       },
@@ -126,6 +126,7 @@ export function createStepRunner(options: StepRunnerOptions): StepRunner {
         onExpired: () => ledger.begin('RecoveryService', syncKey),
       },
     });
+    ofPass.rest();
     const { cursor, saw } = end.reach ?? {};
     if (end.state === 'Succeeded' && cursor) await cursors.save(wanted, cursor, { compared: saw === 'everything' });
     work.wasThorough = saw === 'everything' && (thorough || activation.isThere);

@@ -28,6 +28,8 @@ export interface BlobTransfer {
   readonly progress?: TransferProgress | undefined;
   /** That it belongs to; children are told of it. */
   readonly image?: { readonly tag: Tag; readonly platform?: Platform | undefined } | undefined;
+  /** It broke off, and will go on. */
+  readonly onStopped?: () => void;
 }
 
 /** `absent`: the source does not have it. */
@@ -76,6 +78,7 @@ export async function transferBlob(transfer: BlobTransfer, options: TransferBlob
       wrongBefore ||= wrong;
       fruitless = meter.position > before ? 0 : fruitless + 1;
       if (fruitless >= fruitlessTriesLimit) throw error;
+      transfer.onStopped?.();
       log.debug('A blob transfer stopped and will go on.', { repository, digest: blob.digest, error });
       await clock.wait(backOffMs(fruitless, retryBackOff, random), signal);
       // Where only the answer to the commit was lost, nothing has to be sent again.

@@ -115,7 +115,8 @@ export function createReporter(options: ReporterOptions): Reporter {
 
   async function rest(): Promise<void> {
     const dueMs = failures > 0 ? backOffMs(failures - 1, backOff) : hurry ? 0 : intervalMs;
-    const leftMs = sentAt + dueMs - clock.now().getTime();
+    // A clock that was set back does not make the pause longer.
+    const leftMs = dueMs - Math.max(0, clock.now().getTime() - sentAt);
     if (leftMs <= 0) return;
     pause = new AbortController();
     await clock.wait(leftMs, pause.signal).catch(() => undefined);
