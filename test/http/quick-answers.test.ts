@@ -1,7 +1,9 @@
 import { expect } from 'chai';
+import { rm } from 'node:fs/promises';
 import { request } from 'node:http';
 import { digestOf } from '../../modules/registry/src/oci/digest.ts';
 import { mediaTypes } from '../../modules/registry/src/oci/media-types.ts';
+import { blobPath } from '../../modules/registry/src/store/layout.ts';
 import { pushBlob, pushImage, sampleImage } from '../helpers/images.ts';
 import { repository, tag } from '../helpers/names.ts';
 import { admin, authorization, reader, startRegistry, writer, type RegistryServer } from './registry-server.ts';
@@ -108,6 +110,27 @@ describe('an answer from memory', () => {
     const blob = `/v2/plant/hello/blobs/${digestOf(one.blobs[0]!)}`;
     await warm(reader, blob);
     expect(await statusOf('GET', blob, { as: reader, headers: { range: 'bytes=0-0' } })).to.equal(206);
+  });
+
+  it('is given of a blob up to 1 MiB, whose file is not read again', async () => {
+    const MiB = 1024 * 1024;
+    for (const [sizeBytes, status] of [
+      [64 * 1024 + 1, 200],
+      [MiB, 200],
+      [MiB + 1, 404],
+    ] as const) {
+      const bytes = Buffer.alloc(sizeBytes, 'layer');
+      await pushBlob(server.store.local, plant, bytes);
+      const digest = digestOf(bytes);
+      await warm(reader, `/v2/plant/hello/blobs/${digest}`);
+      await rm(blobPath(server.directory, digest));
+      const answer = await server.ask('GET', `/v2/plant/hello/blobs/${digest}`, { as: reader });
+      expect(answer.status).to.equal(status);
+      if (status === 200) expect(answer.body.equals(bytes)).to.equal(true);
+      expect(await statusOf('GET', `/v2/plant/hello/blobs/${digest}`, { headers: { range: 'bytes=0-0' } })).to.equal(
+        404,
+      );
+    }
   });
 
   it('lets a stranger not borrow the name that a trusted proxy forwarded', async () => {

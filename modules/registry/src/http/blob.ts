@@ -5,6 +5,7 @@ import { parseRange } from '../oci/range.ts';
 import { answerBytes, answerEmpty, type Headers } from './answer.ts';
 import { etagOf, isUnmodified, rangeHeaderOf } from './conditional.ts';
 import type { Exchange } from './exchange.ts';
+import { answerBytesLimit } from './quick-answers.ts';
 import { readPart, sendBlob, smallBytes } from './send-blob.ts';
 
 interface BlobParameters {
@@ -30,7 +31,8 @@ export async function getBlob(exchange: Exchange, { name, digest }: BlobParamete
   }
   const isAhead = request.headers['connected-registry'] === 'arriving';
   const openElsewhere = () => (isAhead ? onMiss.openArriving?.(name, digest) : onMiss.openBlob(name, digest));
-  const blob = (await store.openBlob(name, digest)) ?? (await openElsewhere()) ?? refuse(digest);
+  const stored = await store.openBlob(name, digest);
+  const blob = stored ?? (await openElsewhere()) ?? refuse(digest);
   try {
     const { size } = blob;
     const range = parseRange(rangeHeaderOf(request, etag), size);
@@ -38,7 +40,8 @@ export async function getBlob(exchange: Exchange, { name, digest }: BlobParamete
       response.setHeader('Content-Range', `bytes */${size}`);
       throw new RegistryError('RANGE_INVALID', { detail: { size } });
     }
-    if (!range && size <= smallBytes) {
+    // What still arrives goes on piece by piece.
+    if (!range && size <= (stored ? answerBytesLimit : smallBytes)) {
       const bytes = blob.bytes ?? (await readPart(blob, { start: 0, length: size }));
       answerBytes(response, 200, bytes, { ...headers, ...octets });
       exchange.remember({ ...headers, ...octets }, bytes);

@@ -43,12 +43,15 @@ interface Kept extends Moment {
   readonly endpoint: string;
   readonly repository: RepositoryName;
   readonly head: string[];
-  /** One byte a character: with a string, node sends head and body in one write. */
-  readonly body: string;
+  /** A small one as a string, one byte a character, with which node sends head and body in one write. */
+  readonly body: string | Buffer;
 }
 
-const answersBytes = 16 * 1024 * 1024;
-const answerBytesLimit = 64 * 1024;
+/** Of manifests and small blobs, and of larger blobs, which must not push those out. */
+const answersBytes = 8 * 1024 * 1024;
+const smallAnswerBytes = 64 * 1024;
+/** No larger answer is kept. */
+export const answerBytesLimit = 1024 * 1024;
 const answerLifetimeMs = 10_000;
 const permissionLifetimeMs = 1_000;
 const permissionsKept = 2_000;
@@ -62,15 +65,13 @@ export function createQuickAnswers(options: {
   readonly onRequest: ((sample: RequestSample) => void) | undefined;
 }): QuickAnswers {
   const { store, auth, clock, loginServer, onRequest } = options;
-  const answers = new LRUCache<string, Kept>({
-    maxSize: answersBytes,
-    sizeCalculation: ({ body, head }) => body.length + head.length * 64,
-  });
+  const [small, large] = [createCache(), createCache()];
   const permissions = new LRUCache<string, Moment>({ max: permissionsKept });
 
   return {
     serve(request, response) {
-      const kept = answers.get(request.url ?? '');
+      const url = request.url ?? '';
+      const kept = small.get(url) ?? large.get(url);
       if (!kept || isSpecial(request)) return false;
       const now = moment();
       if (kept.content !== now.content || !isWithin(kept, now, answerLifetimeMs)) return false;
@@ -81,7 +82,8 @@ export function createQuickAnswers(options: {
       const sentBefore = socket.bytesWritten;
       response.writeHead(200, kept.head);
       if (method === 'HEAD') response.end();
-      else response.end(kept.body, 'latin1');
+      else if (typeof kept.body === 'string') response.end(kept.body, 'latin1');
+      else response.end(kept.body);
       onRequest?.({
         endpoint: kept.endpoint,
         method,
@@ -102,11 +104,12 @@ export function createQuickAnswers(options: {
     remember(request, { endpoint, repository, headers, bytes }, at) {
       if (bytes.length > answerBytesLimit || isSpecial(request)) return;
       const lines = { 'Docker-Distribution-Api-Version': 'registry/2.0', ...headers, 'Content-Length': bytes.length };
-      answers.set(request.url ?? '', {
+      const isSmall = bytes.length <= smallAnswerBytes;
+      (isSmall ? small : large).set(request.url ?? '', {
         endpoint,
         repository,
         head: Object.entries(lines).flatMap(([name, value]) => [name, String(value)]),
-        body: bytes.toString('latin1'),
+        body: isSmall ? bytes.toString('latin1') : bytes,
         ...at,
       });
     },
@@ -122,6 +125,13 @@ export function createQuickAnswers(options: {
     const host = loginServer === undefined ? '' : names.map(String).join(' ');
     return `${repository} ${host} ${headers.authorization ?? ''}`;
   }
+}
+
+function createCache(): LRUCache<string, Kept> {
+  return new LRUCache({
+    maxSize: answersBytes,
+    sizeCalculation: ({ body, head }) => body.length + head.length * 64,
+  });
 }
 
 /** A clock that was set back ends it as well. */
