@@ -73,6 +73,17 @@ describe('garbage collection', () => {
   );
 
   it(
+    'plans anew when the clock is set back while it waits',
+    withSite(async ({ clock, ended, advanceToCollection }) => {
+      clock.jump(-365 * dayMs);
+      await clock.advance(60_000);
+      await clock.sleeping();
+      await advanceToCollection(20 * hourMs - 60_000);
+      expect(ended).to.deep.equal([nothing]);
+    }),
+  );
+
+  it(
     'follows the settings, and rests while it is not enabled or the registry not active',
     withSite(async ({ clock, garbage, ended, advanceToCollection }) => {
       garbage.apply(settingsOf({ garbageCollection: { enabled: false } }), { active: true });

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { digestOf } from '../../modules/registry/src/oci/digest.ts';
 import { referrersTag } from '../../modules/registry/src/oci/names.ts';
-import { pushImage, sampleImage, sampleIndex } from '../helpers/images.ts';
+import { pushBlob, pushImage, sampleImage, sampleIndex } from '../helpers/images.ts';
 import { repository, tag } from '../helpers/names.ts';
 import { json, reader, startRegistry, writer, type Answer, type RegistryServer } from './registry-server.ts';
 
@@ -196,6 +196,9 @@ describe('ACR API', () => {
     const tagPath = `${here}/_tags/b`;
     const manifestPath = `${here}/_manifests/${digestOne}`;
 
+    /** A blob that an image needs cannot be deleted, locked or not. */
+    const unneeded = Buffer.from('needed by no image');
+
     /** Everything that a lock may stand against, in the repository `at`. */
     const requests: Readonly<Record<string, (at: string) => Promise<Answer>>> = {
       'push the tag': (at) => put('b', second, at),
@@ -205,7 +208,7 @@ describe('ACR API', () => {
       untag: (at) => server.ask('DELETE', `/acr/v1/${at}/_tags/b`),
       'delete the tag': (at) => server.ask('DELETE', `/v2/${at}/manifests/b`),
       'delete the manifest': (at) => server.ask('DELETE', `/v2/${at}/manifests/${digestOne}`),
-      'delete a blob': (at) => server.ask('DELETE', `/v2/${at}/blobs/${digestOf(first.blobs[1]!)}`),
+      'delete a blob': (at) => server.ask('DELETE', `/v2/${at}/blobs/${digestOf(unneeded)}`),
       'delete the repository': (at) => server.ask('DELETE', `/acr/v1/${at}`),
       'upload a blob': (at) => server.ask('POST', `/v2/${at}/blobs/uploads/`),
       'pull by tag': (at) => server.ask('GET', `/v2/${at}/manifests/b`),
@@ -242,6 +245,7 @@ describe('ACR API', () => {
           await pushImage(server.store.local, at, first, tag('b'));
           await pushImage(server.store.local, at, first, tag('c'));
           await pushImage(server.store.local, at, second, tag('a'));
+          await pushBlob(server.store.local, at, unneeded);
           await lock(`/acr/v1/${at}${on}`, attributes);
           const { status, code } = await send(at);
           answers[request] = status < 300 ? {} : { status, code };
