@@ -7,7 +7,8 @@ import type { StatusDetail } from '../modules/registry/src/status/sync-status.ts
 import { blobPath, indexDirectory } from '../modules/registry/src/store/layout.ts';
 import { openStore } from '../modules/registry/src/store/open-store.ts';
 import type { Damage, Store } from '../modules/registry/src/store/store.ts';
-import { createSyncEngine, type SyncEngine } from '../modules/registry/src/sync/engine.ts';
+import { createSyncEngine } from '../modules/registry/src/sync/engine.ts';
+import type { SyncEngine } from '../modules/registry/src/sync/sync-engine.ts';
 import { parseSettings } from '../modules/registry/src/settings/parse-settings.ts';
 import { startCloud, type Cloud } from './helpers/cloud.ts';
 import { push } from './hierarchy/push.ts';

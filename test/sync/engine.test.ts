@@ -9,7 +9,8 @@ import type { ParentSettings, Settings } from '../../modules/registry/src/settin
 import type { SyncStatus } from '../../modules/registry/src/status/sync-status.ts';
 import { openStore } from '../../modules/registry/src/store/open-store.ts';
 import type { Store } from '../../modules/registry/src/store/store.ts';
-import { createSyncEngine, type SyncEngine, type SyncEngineOptions } from '../../modules/registry/src/sync/engine.ts';
+import { createSyncEngine } from '../../modules/registry/src/sync/engine.ts';
+import type { SyncEngine, SyncEngineOptions } from '../../modules/registry/src/sync/sync-engine.ts';
 import { pushImage, sampleImage } from '../helpers/images.ts';
 import { ManualClock } from '../helpers/manual-clock.ts';
 import { repository, tag } from '../helpers/names.ts';

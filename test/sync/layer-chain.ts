@@ -3,7 +3,8 @@ import { nothingElsewhere } from '../../modules/registry/src/http/on-miss.ts';
 import { parseRepositoryPattern } from '../../modules/registry/src/oci/pattern.ts';
 import { connectParent } from '../../modules/registry/src/parent/connect-parent.ts';
 import { parseSettings } from '../../modules/registry/src/settings/parse-settings.ts';
-import { createSyncEngine, type SyncEngine } from '../../modules/registry/src/sync/engine.ts';
+import { createSyncEngine } from '../../modules/registry/src/sync/engine.ts';
+import type { SyncEngine } from '../../modules/registry/src/sync/sync-engine.ts';
 import { startFaultProxy, type FaultProxy } from '../helpers/fault-proxy.ts';
 import { startRegistry, type RegistryServer } from '../http/registry-server.ts';
 

@@ -9,7 +9,7 @@ import type { SyncProperties } from '../../modules/registry/src/settings/setting
 import { openStore } from '../../modules/registry/src/store/open-store.ts';
 import type { Store } from '../../modules/registry/src/store/store.ts';
 import type { SyncStatus } from '../../modules/registry/src/status/sync-status.ts';
-import type { SyncEngine } from '../../modules/registry/src/sync/engine.ts';
+import type { SyncEngine } from '../../modules/registry/src/sync/sync-engine.ts';
 import { createSyncEngine } from '../../modules/registry/src/sync/engine.ts';
 import { pushImage, sampleImage } from '../helpers/images.ts';
 import { ManualClock } from '../helpers/manual-clock.ts';

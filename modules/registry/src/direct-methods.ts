@@ -6,7 +6,7 @@ import type { Problem } from './settings/settings.ts';
 import type { Clock } from './status/clock.ts';
 import type { Steering } from './steering.ts';
 import type { Verification } from './store/verification.ts';
-import type { SyncEngine } from './sync/engine.ts';
+import type { SyncEngine } from './sync/sync-engine.ts';
 import type { Json, JsonObject, MethodResult, Twin } from './twin/twin.ts';
 
 interface Payloads {

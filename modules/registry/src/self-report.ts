@@ -12,7 +12,7 @@ import type { Health } from './status/status-server.ts';
 import type { SyncStatus } from './status/sync-status.ts';
 import type { Steering } from './steering.ts';
 import type { Store } from './store/store.ts';
-import type { SyncEngine } from './sync/engine.ts';
+import type { SyncEngine } from './sync/sync-engine.ts';
 import type { JsonObject } from './twin/twin.ts';
 
 export interface SelfReportOptions {
