@@ -48,7 +48,7 @@ const child = (mode: Mode) => ({
   name: 'Plant7Line3',
   mode,
   repositories: ['plant/*' as RepositoryPattern],
-  syncToken: { name: 'plant7line3', passwords: [password('child')] },
+  syncToken: { name: 'plant7line3', status: 'enabled' as const, passwords: [password('child')] },
 });
 
 const scopeMap = (...actions: string[]) => ({

@@ -124,7 +124,7 @@ export async function launchOurs(options: StartOursOptions): Promise<Contender> 
 }
 
 /** What `npm start` hands to node. */
-async function startArguments(): Promise<string[]> {
+export async function startArguments(): Promise<string[]> {
   const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { scripts: { start: string } };
   return scripts.start.replace(/^exec node /, '').split(' ');
 }

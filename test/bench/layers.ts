@@ -9,15 +9,13 @@ import type { Account } from '../helpers/pull-image.ts';
 import { RecordingLog } from '../helpers/recording-log.ts';
 import { until } from '../helpers/until.ts';
 import { layerSettings, operator, passwordsOf } from '../hierarchy/layer-settings.ts';
-import { startDockerRegistry } from './contenders.ts';
+import { startArguments, startDockerRegistry } from './contenders.ts';
 import type { Stage } from './stage.ts';
 import type { Work } from './work.ts';
 
 const MiB = 1024 * 1024;
 const name = 'plant/layers';
 const syncToken: Account = { name: 'layersync', password: 'layer-sync-password' };
-/** As `npm start`. */
-const memory = { NODE_OPTIONS: '--max-semi-space-size=2 --max-old-space-size=192' };
 /** The top syncs when it is told to. */
 const seldom = { syncProperties: { schedule: '0 0 29 2 *', syncWindow: 'PT1H' } };
 
@@ -94,6 +92,7 @@ async function openSite(stage: Stage): Promise<Site> {
   const cloud = new URL(registry.url).host;
   const passwords = await passwordsOf(syncToken);
   const child = { mode: 'ReadOnly', repositories: ['plant/*'], syncToken: { name: syncToken.name, passwords } };
+  const variables = { NODE_OPTIONS: (await startArguments()).slice(0, -1).join(' ') };
   const opened: Layer[] = [];
   let parent = cloud;
   for (const [index, layer] of ['toplayer', 'middlelayer', 'bottomlayer'].entries()) {
@@ -108,7 +107,7 @@ async function openSite(stage: Stage): Promise<Site> {
         children: below === undefined ? [] : [{ ...child, name: below }],
       }),
       built: 'dist',
-      variables: memory,
+      variables,
     });
     stage.closing(() => one.close());
     opened.push(one);

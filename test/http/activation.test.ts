@@ -47,7 +47,7 @@ describe('activation at a parent', () => {
           name: 'plant7line3',
           mode: 'ReadWrite',
           repositories: [parseRepositoryPattern('plant/*')!],
-          syncToken: { name: 'childsync', passwords: await passwordOf(syncToken) },
+          syncToken: { name: 'childsync', status: 'enabled', passwords: await passwordOf(syncToken) },
           ...child,
         },
       ],

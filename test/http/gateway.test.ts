@@ -22,7 +22,7 @@ describe('the message feed', () => {
     const hash = await hashPassword('child-password', { ln: 10 });
     plant7line3 = {
       ...{ name: 'plant7line3', mode: 'ReadOnly', repositories: [parseRepositoryPattern('plant/*')!] },
-      syncToken: { name: 'childsync', passwords: [{ name: 'password1', hash, expiry: undefined }] },
+      syncToken: { name: 'childsync', status: 'enabled', passwords: [{ name: 'password1', hash, expiry: undefined }] },
     };
     server.applyAccounts({ clientTokens: [], scopeMaps: [], children: [plant7line3] });
   });

@@ -45,7 +45,7 @@ export async function openParent(): Promise<RegistryServer> {
   const passwords = [{ name: 'password1', hash: await hashPassword(account.password, { ln: 10 }), expiry: undefined }];
   const child = {
     ...{ name: childName, mode: 'ReadWrite' as const, repositories: [parseRepositoryPattern('plant/*')!] },
-    syncToken: { name: account.name, passwords },
+    syncToken: { name: account.name, status: 'enabled' as const, passwords },
   };
   parent.applyAccounts({ clientTokens: [], scopeMaps: [], children: [child] });
   return parent;

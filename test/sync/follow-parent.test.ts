@@ -69,7 +69,7 @@ describe('sync from a parent of our kind', () => {
     ];
     const child = {
       ...{ name: 'plant7line3', mode: 'ReadWrite' as const, repositories: [parseRepositoryPattern('plant/*')!] },
-      syncToken: { name: 'childsync', passwords },
+      syncToken: { name: 'childsync', status: 'enabled' as const, passwords },
     };
     server.applyAccounts({ clientTokens: [], scopeMaps: [], children: [child] });
   }

@@ -110,6 +110,6 @@ async function giveChild(registry: RegistryServer): Promise<void> {
   const passwords = [{ name: 'password1', hash: await hashPassword(sync.password, { ln: 10 }), expiry: undefined }];
   const repositories = [parseRepositoryPattern('plant/*')!];
   const child = { name: 'plant7line3', mode: 'ReadWrite' as const, repositories };
-  const children = [{ ...child, syncToken: { name: sync.name, passwords } }];
+  const children = [{ ...child, syncToken: { name: sync.name, status: 'enabled' as const, passwords } }];
   registry.applyAccounts({ clientTokens: [], scopeMaps: [], children });
 }

@@ -32,7 +32,7 @@ describe('the sync token of a child', () => {
 
   /** The parent takes these from now on. */
   async function accept(...passwords: TokenPassword[]): Promise<void> {
-    apply({ name, passwords });
+    apply({ name, passwords, status: 'enabled' });
   }
 
   function apply(syncToken: ChildRegistry['syncToken']): void {
@@ -86,7 +86,7 @@ describe('the sync token of a child', () => {
     expect(await site.store.resolveTag(repository('plant/hello'), tag('v1')), 'what is here stays').not.to.equal(
       undefined,
     );
-    apply({ name, passwords });
+    apply({ name, passwords, status: 'enabled' });
     await site.until(({ inSync, connectionState }) => inSync && connectionState === 'Online');
   });
 });

@@ -3,7 +3,7 @@ import type { Settings } from './settings/settings.ts';
 import type { Clock } from './status/clock.ts';
 import type { Log } from './status/log.ts';
 import type { Collected, Store } from './store/store.ts';
-import { longestNapMs } from './sync/wait-until.ts';
+import { comesTo } from './sync/wait-until.ts';
 
 export interface GarbageCollection {
   /** The settings from now on; by schedule only an active registry collects. */
@@ -65,23 +65,13 @@ export async function startGarbageCollection(options: GarbageCollectionOptions):
       try {
         const signal = AbortSignal.any([closing.signal, replan.signal]);
         if (!due) await fired(signal);
-        else if (!(await comesTo(due, signal))) continue;
+        else if (!(await comesTo(clock, due, signal))) continue; // planned anew, from a time that there is
       } catch {
         continue; // another schedule, or closing
       }
       if (running) await running.catch(() => undefined);
       else if (settings) await collect(settings, false).catch(() => undefined); // told in the log
     }
-  }
-
-  /** False once the clock was set back: what was planned from a time that never came is planned anew. */
-  async function comesTo(due: Date, signal: AbortSignal): Promise<boolean> {
-    for (let seen = clock.now(); seen < due;) {
-      await clock.wait(Math.min(due.getTime() - seen.getTime(), longestNapMs), signal);
-      if (clock.now() < seen) return false;
-      seen = clock.now();
-    }
-    return true;
   }
 
   async function collect(inForce: Settings, dryRun: boolean): Promise<Collected> {

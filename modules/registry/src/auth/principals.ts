@@ -34,7 +34,7 @@ export function principalsOf(
   return [
     ...(admin ? [adminOf(admin)] : []),
     ...children
-      .filter(({ syncToken }) => syncToken.status !== 'disabled')
+      .filter(({ syncToken }) => syncToken.status === 'enabled')
       .map((child): Principal => ({
         name: child.syncToken.name,
         kind: 'sync-token',

@@ -54,7 +54,7 @@ export interface ApiOptions {
   readonly onChange?: () => void;
 }
 
-/** Serves blobs in pieces of this size: measured best, see README "Performance". */
+/** Serves blobs in pieces of this size: measured best, see README "Decisions". */
 const pumpBytes = 512 * 1024;
 const pumpBuffersKept = 16;
 

@@ -67,8 +67,7 @@ export function createBlobs(options: { readonly sender: Sender; readonly places:
       }
       await answer.body.dump();
       if (answer.status === 404) return undefined;
-      const size =
-        sizeIn(answer.headers['content-range']) ?? (await sizeOf(repository, digest, { ...(signal && { signal }) }));
+      const size = sizeIn(answer.headers['content-range']) ?? (await sizeOf(repository, digest, { signal }));
       if (size === offset) return Readable.from([], { objectMode: false });
       throw new ParentError('broken', `${answer.url.host} cannot send ${digest} from byte ${offset} on`, {
         status: 416,

@@ -87,8 +87,7 @@ export interface ChildRegistry {
   readonly repositories: readonly RepositoryPattern[];
   readonly syncToken: {
     readonly name: string;
-    /** Enabled when absent. */
-    readonly status?: 'enabled' | 'disabled';
+    readonly status: 'enabled' | 'disabled';
     readonly passwords: readonly TokenPassword[];
   };
 }
