@@ -48,6 +48,7 @@ const specification: readonly (readonly [string, string, string])[] = [
   ['gateway-activation', 'DELETE', '/acr/gateway/plant7line3/activation'],
   ['gateway-status', 'PUT', '/acr/gateway/plant7line3/status'],
   ['gateway-messages', 'GET', '/acr/gateway/plant7line3/messages'],
+  ['gateway-contents', 'POST', '/acr/gateway/plant7line3/contents'],
 ];
 
 describe('createRouter()', () => {

@@ -9,6 +9,7 @@ import { contentsOf, openFaultySite, type FaultySite } from './faulty-site.ts';
 const [down, up] = [repository('plant/down'), repository('plant/up')];
 const v1 = tag('v1');
 const layerBytes = 300_000;
+const signature = sampleImage(['signature'], { subject: sampleImage(['subject']).manifest });
 
 /** What is asked of the parent in a pass that brings one image down and carries one up. */
 const requests = {
@@ -23,6 +24,7 @@ const requests = {
   manifest: /^GET .*\/manifests\//,
   blob: /^GET .*\/blobs\/sha/,
   referrers: /^GET .*\/referrers\//,
+  contents: /^POST .*\/contents$/,
   'upload POST': /^POST .*\/uploads/,
   'upload PATCH': /^PATCH /,
   'upload PUT': /^PUT .*\/uploads\//,
@@ -49,6 +51,8 @@ const unanswered: Readonly<Record<Request, string>> = {
   manifest: repositoryFailed,
   blob: repositoryFailed,
   referrers: repositoryFailed,
+  // What does not come together is asked for alone.
+  contents: healthy,
   'upload POST': repositoryFailed,
   // What became of it is asked for, and it was done.
   'upload PATCH': healthy,
@@ -69,12 +73,22 @@ const cases: readonly {
   {
     what: 'gets no answer',
     fault: { kind: 'silent', afterBytes: 0 },
-    tells: only(unanswered, 'token', 'activation', 'messages', 'tags', 'upload PATCH', 'upload PUT', 'manifest PUT'),
+    tells: only(
+      unanswered,
+      'token',
+      'activation',
+      'messages',
+      'tags',
+      'contents',
+      'upload PATCH',
+      'upload PUT',
+      'manifest PUT',
+    ),
   },
   {
     what: 'is answered with 502',
     fault: { kind: 'answer', status: 502 },
-    tells: only({ ...unanswered, ...untold }, 'token', 'ping', 'manifest', 'upload PATCH', 'upload PUT'),
+    tells: only({ ...unanswered, ...untold }, 'token', 'ping', 'manifest', 'contents', 'upload PATCH', 'upload PUT'),
   },
   {
     what: 'is answered in no HTTP',
@@ -86,6 +100,7 @@ const cases: readonly {
       'long poll',
       'tags',
       'blob',
+      'contents',
       'upload PATCH',
     ),
   },
@@ -103,13 +118,23 @@ const cases: readonly {
         'manifest PUT': repositoryFailed,
         'upload PUT': 'Unhealthy PARENT_REFUSED',
       },
-      ...{ 'long poll': healthy, status: healthy },
+      ...{ 'long poll': healthy, status: healthy, contents: healthy },
     },
   },
   {
     what: 'gets an answer with a wrong byte',
     fault: { kind: 'flip', atByte: 2 },
-    tells: { blob: broken, manifest: repositoryFailed, catalog: catalogFailed, messages: broken },
+    tells: { blob: broken, manifest: repositoryFailed, catalog: catalogFailed, messages: broken, contents: healthy },
+  },
+  {
+    what: 'gets an answer with a wrong byte in its content',
+    fault: { kind: 'flip', atByte: 120 },
+    tells: { manifest: repositoryFailed, contents: healthy },
+  },
+  {
+    what: 'gets an answer that is cut in its middle',
+    fault: { kind: 'cut', afterBytes: 120 },
+    tells: { manifest: repositoryFailed, contents: healthy },
   },
   {
     what: 'breaks off on its way up',
@@ -124,9 +149,17 @@ const cases: readonly {
   {
     what: 'is throttled with Retry-After',
     fault: { kind: 'answer', status: 429, headers: { 'retry-after': '90' } },
-    tells: { manifest: 'Online PARENT_THROTTLED', blob: 'Online PARENT_THROTTLED', tags: 'Online PARENT_THROTTLED' },
+    tells: {
+      ...{ manifest: 'Online PARENT_THROTTLED', blob: 'Online PARENT_THROTTLED', tags: 'Online PARENT_THROTTLED' },
+      contents: healthy,
+    },
   },
 ];
+
+/** A parent as it was before contents came together: every manifest and blob is asked for alone. */
+function makeOlder({ proxy }: FaultySite): void {
+  void proxy.fail(requests.contents, { kind: 'answer', status: 404 });
+}
 
 /** Of those only, where each costs real time. */
 function only(all: Readonly<Record<Request, string>>, ...wanted: readonly Request[]): Partial<Record<Request, string>> {
@@ -163,6 +196,9 @@ describe('sync over a link with faults', () => {
     describe(`when a request ${what}`, () => {
       for (const [request, expected] of Object.entries(tells)) {
         it(`${request}: ${expected}`, async () => {
+          // Where nothing refers to anything, the parent's listing says so.
+          if (request === 'referrers') await pushImage(site.parent.store.local, down, signature);
+          if (request === 'manifest' || request === 'blob') makeOlder(site);
           const struck = site.proxy.fail(requests[request as Request], fault);
           let isStruck = false;
           void struck.then(() => (isStruck = true));
@@ -193,6 +229,7 @@ describe('sync over a link with faults', () => {
 
   for (const kind of ['cut', 'silent'] as const) {
     it(`brings each byte once, when every answer is ${kind} after 50,000 of them`, async () => {
+      makeOlder(site);
       void site.proxy.fail(requests.blob, { kind, afterBytes: 50_000 }, kind === 'cut' ? Infinity : 2);
       site.start();
       await site.until(({ inSync }) => inSync);
@@ -202,6 +239,7 @@ describe('sync over a link with faults', () => {
   }
 
   it('brings a blob with a wrong byte a second time, and no other', async () => {
+    makeOlder(site);
     void site.proxy.fail(requests.blob, { kind: 'flip', atByte: 100_000 }, 3);
     site.start();
     await site.until(({ inSync }) => inSync);
@@ -260,6 +298,7 @@ describe('sync over a link that moves no byte', () => {
 
   beforeEach(async () => {
     site = await openFaultySite({ idleTimeoutMs: 60_000 });
+    makeOlder(site);
     await pushImage(site.parent.store.local, down, image, v1);
     const full = site.proxy.allow(100_000);
     site.start();

@@ -147,6 +147,22 @@ describe('sync from a parent of our kind', () => {
 
   const asked = (): string[] => server.samples.map(({ endpoint, method }) => `${method} ${endpoint}`);
 
+  it('asks a handful of questions for the first sync of many small images', async () => {
+    const images = Array.from({ length: 40 }, (_, number) => sampleImage([`lower ${number}`, `upper ${number}`]));
+    for (const [number, image] of images.entries()) {
+      await pushImage(atParent().local, tools, image, tag(`v${number}`));
+    }
+    engine.apply(settings(), { active: true });
+    await when(({ inSync: so, connectionState }) => so && connectionState === 'Online');
+    for (const [number, image] of images.entries()) {
+      expect(await store.resolveTag(tools, tag(`v${number}`))).to.equal(image.manifest.digest);
+    }
+    const asked = (endpoint: string): number => server.samples.filter((sample) => sample.endpoint === endpoint).length;
+    expect([asked('end-2'), asked('end-3')]).to.deep.equal([0, 0]);
+    // One for each of 160 contents, otherwise.
+    expect(asked('gateway-contents')).to.be.within(2, 40);
+  });
+
   it('costs one request when nothing is new, however much there is', async () => {
     for (let index = 0; index < 20; index += 1) {
       await pushImage(atParent().local, repository(`plant/r${index}`), two, v1);

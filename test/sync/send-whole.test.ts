@@ -81,6 +81,26 @@ describe('BlobTransfers.carry() of a small blob into a store', () => {
   }
 
   it(
+    'is paid for before it is asked for, where it comes with others at once',
+    withStore(async (test) => {
+      const { source, transfers, carry } = await startTransfer(test);
+      transfers.limit({ concurrency: 4, bytesPerSecond: 5, budgets: [] });
+      const { clock } = test;
+      const began = clock.now().getTime();
+      let askedAfterMs = -1;
+      Object.assign(source, {
+        readSmallBlob: () => {
+          askedAfterMs = clock.now().getTime() - began;
+          return Promise.resolve(bytes);
+        },
+      });
+      expect(await carry()).to.equal('sent');
+      // Ten bytes, of which the first is given at once.
+      expect(askedAfterMs).to.be.within(1600, 2100);
+    }),
+  );
+
+  it(
     'has four times as many on their way as large ones',
     withStore(async (test) => {
       const { source, transfers } = await startTransfer(test);

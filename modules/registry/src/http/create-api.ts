@@ -184,7 +184,7 @@ function readsOf(path: string): readonly string[] {
 
 /** Not the token endpoint and not what children are told: these go on without an activation. */
 function isContent({ path }: Endpoint): boolean {
-  return path.startsWith('/v2') || path.startsWith('/acr/v1');
+  return path.startsWith('/v2') || path.startsWith('/acr/v1') || path.endsWith('/contents');
 }
 
 function addsContent({ request }: Exchange, endpoint: Endpoint): boolean {

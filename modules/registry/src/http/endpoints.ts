@@ -4,6 +4,7 @@ import { changeAcrTag, deleteAcrTag, getAcrTag, listAcrTags } from './acr-tags.t
 import { deleteBlob, getBlob } from './blob.ts';
 import { listRepositories } from './catalog.ts';
 import { putStatus } from './child-status.ts';
+import { readContents } from './contents.ts';
 import { endpoint, type Endpoint } from './endpoint.ts';
 import { listExtensions } from './extensions.ts';
 import { activate, deactivate, getActivation } from './activation.ts';
@@ -239,5 +240,12 @@ export const endpoints: readonly Endpoint[] = [
     path: '/acr/gateway/<registry>/messages',
     needs: 'message/read',
     handler: listMessages,
+  }),
+  endpoint({
+    id: 'gateway-contents',
+    methods: ['POST'],
+    path: '/acr/gateway/<registry>/contents',
+    needs: 'message/read',
+    handler: readContents,
   }),
 ];

@@ -56,7 +56,16 @@ export interface ImageSource {
     digest: Digest,
     options?: Cancellable & { readonly offset?: number },
   ): Promise<Readable | undefined>;
+  /** Only where small blobs that are asked for at the same time come in one answer. */
+  readonly readSmallBlob?: ReadSmallBlob | undefined;
 }
+
+/** The bytes, verified; undefined: not in this way, whatever the reason, so ask `readBlob`. */
+export type ReadSmallBlob = (
+  repository: RepositoryName,
+  blob: Pick<Descriptor, 'digest' | 'size'>,
+  options: { readonly signal: AbortSignal },
+) => Promise<Buffer | undefined>;
 
 export interface PutManifestOptions extends Cancellable {
   /** Points this tag at the manifest, in the same step. */

@@ -29,7 +29,7 @@ export function deleteAccess(repository: RepositoryName): Access {
   return { use: `delete ${repository}`, scope: `repository:${repository}:delete` };
 }
 
-/** The message feed of the connected registry `registry`, at a parent of our kind. */
+/** The message feed of the connected registry `registry`, at a parent of our kind, and the contents it tells of. */
 export function messagesAccess(registry: string): Access {
   return { use: `messages ${registry}`, scope: `gateway:${registry}:message_read` };
 }

@@ -12,6 +12,11 @@ export interface ChildIdentity {
   readonly version: string;
 }
 
+export interface Activation extends Pick<ParentRegistry, 'activate' | 'deactivate'> {
+  /** The parent took us: it is of our kind. */
+  readonly isOurs: boolean;
+}
+
 /**
  * Activation at a parent of our kind. Every other kind has none, and answers anything between 401 and 405 to the
  * question: what does not carry our header is not from one of ours.
@@ -20,9 +25,10 @@ export function createActivation(options: {
   readonly sender: Sender;
   readonly clock: Clock;
   readonly self: ChildIdentity | undefined;
-}): Pick<ParentRegistry, 'activate' | 'deactivate'> {
+}): Activation {
   const { sender, clock, self } = options;
   const api = createOptionalApi(clock);
+  let isOurs = false;
 
   async function ask(
     method: 'PUT' | 'DELETE',
@@ -53,6 +59,9 @@ export function createActivation(options: {
   }
 
   return {
+    get isOurs() {
+      return isOurs;
+    },
     async activate({ mode, repositories, signal }) {
       if (!self || api.missing) return false;
       const { instanceId, version } = self;
@@ -60,10 +69,10 @@ export function createActivation(options: {
       const answer = await ask('PUT', self, body, signal);
       if (!answer || answer.status === 404 || answer.status === 405) {
         api.markMissing();
-        return false;
+        return (isOurs = false);
       }
       if (answer.status !== 200) throw refusal(answer);
-      return true;
+      return (isOurs = true);
     },
     async deactivate({ signal } = {}) {
       if (!self) return;

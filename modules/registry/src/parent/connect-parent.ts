@@ -8,6 +8,7 @@ import { createBlobPlaces } from './blob-places.ts';
 import { createBlobs } from './blobs.ts';
 import { createChildStatus } from './child-status.ts';
 import { createConnection } from './connection.ts';
+import { createContents } from './contents.ts';
 import { createListings } from './listings.ts';
 import { createManifests } from './manifests.ts';
 import { createMessages } from './messages.ts';
@@ -51,10 +52,11 @@ export function connectParent(options: ConnectParentOptions): ParentRegistry {
   const sender = createSender({ parent, connection, authorizer, patience, clock, log, closing: closing.signal });
 
   const listings = createListings({ sender, clock, log });
-  const manifests = createManifests({ sender, patience });
+  const activation = createActivation({ sender, clock, self: options.self });
+  const contents = createContents({ sender, clock, log, self: options.self, isOurs: () => activation.isOurs });
+  const manifests = createManifests({ sender, patience, contents });
   const referrers = createReferrers({ sender, manifests, clock });
   const { readMessages } = createMessages({ sender, clock, self: options.self });
-  const { activate, deactivate } = createActivation({ sender, clock, self: options.self });
   const places = createBlobPlaces();
   const blobs = createBlobs({ sender, places });
   const uploads = createUploads({ sender, patience, places, hasBlob: blobs.hasBlob });
@@ -62,8 +64,8 @@ export function connectParent(options: ConnectParentOptions): ParentRegistry {
   return {
     endpoint,
     readMessages,
-    activate,
-    deactivate,
+    activate: activation.activate,
+    deactivate: activation.deactivate,
     reportStatus: createChildStatus({ sender, self: options.self }).reportStatus,
     async ping({ signal } = {}) {
       await sender.ask({ method: 'GET', to: '/v2/', access: anyAccess, understands: [200], signal });
@@ -74,6 +76,9 @@ export function connectParent(options: ConnectParentOptions): ParentRegistry {
     findManifest: manifests.findManifest,
     listReferrers: referrers.listReferrers,
     readBlob: blobs.readBlob,
+    get readSmallBlob() {
+      return contents.isOffered ? contents.readBlob : undefined;
+    },
     statBlob: blobs.statBlob,
     hasManifest: manifests.hasManifest,
     hasBlob: blobs.hasBlob,

@@ -5,6 +5,7 @@ import { isDigest, type Reference, type RepositoryName, type Tag } from '../oci/
 import type { Cancellable, ImageSource, ImageTarget, StoredManifest } from '../oci/registry.ts';
 import { RegistryError } from '../errors.ts';
 import { deleteAccess, pullAccess, pushAccess } from './access.ts';
+import type { Contents } from './contents.ts';
 import { ParentError } from './parent.ts';
 import type { Patience } from './patience.ts';
 import type { Answer, Sender } from './send.ts';
@@ -27,14 +28,21 @@ const accept = { accept: manifestMediaTypes.join(', ') };
 const headRefused = [400, 405, 501];
 
 /** Manifests of the parent (distribution-spec 1.1, end-3, end-7, end-9). */
-export function createManifests(options: { readonly sender: Sender; readonly patience: Patience }): Manifests {
-  const { sender, patience } = options;
+export function createManifests(options: {
+  readonly sender: Sender;
+  readonly patience: Patience;
+  readonly contents: Contents;
+}): Manifests {
+  const { sender, patience, contents } = options;
 
   async function findManifest(
     repository: RepositoryName,
     reference: Reference,
     { signal, isUrgent }: Cancellable = {},
   ): Promise<StoredManifest | undefined> {
+    const together =
+      isDigest(reference) && !isUrgent ? await contents.findManifest(repository, reference, { signal }) : undefined;
+    if (together) return together;
     const answer = await sender.ask({
       method: 'GET',
       to: pathOf(repository, reference),

@@ -145,7 +145,7 @@ export function createSender(options: {
   return {
     parent,
     persist,
-    open: (question) => persist(() => attempt(question), question.signal),
+    open: (question) => (question.once ? attempt(question) : persist(() => attempt(question), question.signal)),
     ask: (question) =>
       question.once ? read(question) : persist(() => read(question), question.signal, question.isUrgent),
   };

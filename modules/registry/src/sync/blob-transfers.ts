@@ -70,12 +70,15 @@ interface Traffic {
 const urgentConcurrency = 16;
 /** So many small blobs go beside each large one: their time is that of the questions, not of the bytes. */
 const smallInPlaceOfOne = 4;
+/** And so many where they come together in one answer. */
+const togetherInPlaceOfOne = 32;
 
 export function createBlobTransfers(options: BlobTransfersOptions): BlobTransfers {
-  const queues: Readonly<Record<Lane | 'small', PQueue>> = {
+  const queues: Readonly<Record<Lane | 'small' | 'together', PQueue>> = {
     ahead: new PQueue({ concurrency: 4 }),
     scheduled: new PQueue({ concurrency: 4 }),
     small: new PQueue({ concurrency: 4 * smallInPlaceOfOne }),
+    together: new PQueue({ concurrency: 4 * togetherInPlaceOfOne }),
     urgent: new PQueue({ concurrency: urgentConcurrency }),
   };
   const rate = createRateLimit({ clock: options.clock });
@@ -128,7 +131,8 @@ export function createBlobTransfers(options: BlobTransfersOptions): BlobTransfer
       });
     const enter = (): void => {
       const isSmall = lane === 'scheduled' && blob.size <= (target.wholeBlobs?.limitBytes ?? 0);
-      void queues[isSmall ? 'small' : lane].add(() => {
+      const small = transfer.source.readSmallBlob ? 'together' : 'small';
+      void queues[isSmall ? small : lane].add(() => {
         begin();
         return quiet;
       });
@@ -183,6 +187,7 @@ export function createBlobTransfers(options: BlobTransfersOptions): BlobTransfer
       queues.ahead.concurrency = settings.concurrency;
       queues.scheduled.concurrency = settings.concurrency;
       queues.small.concurrency = settings.concurrency * smallInPlaceOfOne;
+      queues.together.concurrency = settings.concurrency * togetherInPlaceOfOne;
       rate.follow((now) => rateAt(settings, now));
     },
   };

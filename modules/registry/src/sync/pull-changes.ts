@@ -7,7 +7,7 @@ import type { RepositoryRule } from '../settings/settings.ts';
 import { copyImage } from './copy-image.ts';
 import { forEach } from './for-each.ts';
 import { pendingChanges, type Pass, type PendingChanges } from './pass.ts';
-import { manifestsFrom, noteFailure, pullTag } from './pull.ts';
+import { imagesAtOnce, manifestsFrom, noteFailure, pullTag } from './pull.ts';
 
 /** What the messages name in one repository, each thing once. */
 interface Named {
@@ -29,7 +29,7 @@ export async function pullChanges(pass: Pass, messages: readonly ParentMessage[]
   );
   await forEach(named, pass.concurrency, async ({ repository, what, attempt }) => {
     await attempt(() => addTagsOfDeleted(pass, repository, what));
-    await forEach(what.tags, pass.concurrency, (tag) =>
+    await forEach(what.tags, imagesAtOnce(pass), (tag) =>
       attempt(() => pullNamedTag(pass, pending, repository, what.rule, tag)),
     );
     // After the tags, which bring their referrers along.

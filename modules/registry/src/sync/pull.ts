@@ -34,7 +34,7 @@ async function pullRepository(
   repository: RepositoryName,
   rule: RepositoryRule,
 ): Promise<void> {
-  const { parent, signal, concurrency } = pass;
+  const { parent, signal } = pass;
   const row = pass.progress.repository(repository);
   try {
     const { listed, brokenBy } = await listTags(parent, repository, signal);
@@ -42,7 +42,7 @@ async function pullRepository(
     const allTags = brokenBy ? undefined : onParent;
     const wanted = listed.filter(({ tag }) => wantsTag(rule, tag));
     row.tagsFound(wanted.length);
-    await forEach(wanted, concurrency, async (entry) => {
+    await forEach(wanted, imagesAtOnce(pass), async (entry) => {
       try {
         await pullTag(pass, pending, repository, rule, entry, allTags);
         row.tagInSync();
@@ -56,6 +56,11 @@ async function pullRepository(
     await noteFailure(pass, row, repository, error);
   }
   row.end();
+}
+
+/** In one repository. Where small contents come together, each image more makes an answer longer, not another question. */
+export function imagesAtOnce({ parent, concurrency }: Pick<Pass, 'parent' | 'concurrency'>): number {
+  return parent.readSmallBlob ? concurrency * 4 : concurrency;
 }
 
 /** What was listed before it broke off is good; what is missing then says nothing. */
@@ -178,6 +183,7 @@ export function manifestsFrom(store: ImageSource, parent: ImageSource): ImageSou
     resolveTag: (repository, tag, options) => parent.resolveTag(repository, tag, options),
     listReferrers: (repository, subject, options) => parent.listReferrers(repository, subject, options),
     readBlob: (repository, digest, options) => parent.readBlob(repository, digest, options),
+    ...(parent.readSmallBlob && { readSmallBlob: parent.readSmallBlob }),
     findManifest: async (repository, reference, options) =>
       (isDigest(reference) ? await store.findManifest(repository, reference) : undefined) ??
       parent.findManifest(repository, reference, options),

@@ -20,7 +20,7 @@ export interface TransferProgress {
 }
 
 export interface BlobTransfer {
-  readonly source: Pick<ImageSource, 'readBlob'>;
+  readonly source: Pick<ImageSource, 'readBlob' | 'readSmallBlob'>;
   readonly target: ImageTarget;
   readonly repository: RepositoryName;
   readonly blob: Descriptor;
