@@ -1,5 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { digestOf } from '../../modules/registry/src/oci/digest.ts';
+import { mediaTypes } from '../../modules/registry/src/oci/media-types.ts';
 import { run } from '../helpers/program.ts';
 import { startDockerRegistry, startOurs } from './contenders.ts';
 import { peakMb } from './resident.ts';
@@ -7,6 +9,7 @@ import { fillDockerRegistry, fillOurs, imagesInRepository, smallImages, smallRep
 import type { Stage } from './stage.ts';
 import { launchChild, parentSettings, syncToken, type ParentOfChild } from './syncing-child.ts';
 import type { Work } from './work.ts';
+import { load } from './wrk.ts';
 
 const images = 10_000;
 /** skopeo takes minutes for all of them. */
@@ -32,6 +35,18 @@ export function smallSyncs(stage: Stage): Work[] {
       },
     },
     {
+      name: 'the same asked of docker-registry by wrk, which is the most it can give, images',
+      unit: '/s',
+      goal: {},
+      rounds: 1,
+      measure: {
+        'docker-registry': async () => {
+          await docker();
+          return dockerLimit(stage);
+        },
+      },
+    },
+    {
       name: 'first sync of 10,000 small images from a parent of ours, images',
       unit: '/s',
       goal: { atLeast: 400 },
@@ -53,6 +68,30 @@ async function dockerParent(stage: Stage): Promise<ParentOfChild> {
   fillDockerRegistry(directory, smallImages(images));
   const { url } = stage.keep(await startDockerRegistry({ directory }));
   return { endpoint: new URL(url).host };
+}
+
+/** Images whose four requests it answers; a process of its own, which has read none of them yet. */
+async function dockerLimit(stage: Stage): Promise<number> {
+  const { program, url } = await startDockerRegistry({ directory: await stage.directory('small-docker') });
+  const paths = [...smallImages(images)].flatMap(({ name, tag, image }) => [
+    `/v2/${name}/manifests/${tag}`,
+    ...image.blobs.map((blob) => `/v2/${name}/blobs/${digestOf(blob)}`),
+  ]);
+  try {
+    const headers = { accept: mediaTypes.ociManifest };
+    const directory = await stage.directory('small-wrk');
+    const { requestsPerSecond } = await load({
+      directory,
+      url,
+      paths,
+      headers,
+      connections: 8,
+      seconds: stage.seconds,
+    });
+    return requestsPerSecond / 4;
+  } finally {
+    await program.stop();
+  }
 }
 
 async function ourParent(stage: Stage): Promise<ParentOfChild> {

@@ -146,10 +146,14 @@ export const schema: Schema = group({
   onDemand: flag('fetch from the parent, in the repositories above, what a client misses', { default: false }),
   transfer: group(
     {
-      concurrency: wholeNumber('blobs at a time, of those up to 64 KiB four times as many', 1, {
-        maximum: limits.transferConcurrency.value,
-        default: 4,
-      }),
+      concurrency: wholeNumber(
+        'blobs at a time; of those up to 64 KiB 4 times as many, 32 times at a parent of ours',
+        1,
+        {
+          maximum: limits.transferConcurrency.value,
+          default: 4,
+        },
+      ),
       bytesPerSecond: wholeNumber('bytes per second from and to the parent, in all; 0: no limit', 0, { default: 0 }),
       budgets: list(
         'other rates by time of day; the first whose time it is counts',
