@@ -33,7 +33,12 @@ describe('BlobTransfers.carry()', () => {
 
   function carry(options: { signal?: AbortSignal; name?: string; counted?: number[] } = {}) {
     const { signal = never, name = 'plant/hello', counted = [] } = options;
-    const progress = { found: () => undefined, done: () => undefined, received: (size: number) => counted.push(size) };
+    const progress = {
+      found: () => undefined,
+      resumed: () => undefined,
+      done: () => undefined,
+      received: (size: number) => counted.push(size),
+    };
     return transfers.carry({ source, target, repository: repository(name), blob, signal, progress });
   }
 
@@ -103,7 +108,12 @@ describe('BlobTransfers.carry()', () => {
   it('keeps what was received, on abort, though the source hangs', async () => {
     const stop = new AbortController();
     const reason = new Error('window closed');
-    const progress = { found: () => undefined, done: () => undefined, received: () => stop.abort(reason) };
+    const progress = {
+      found: () => undefined,
+      resumed: () => undefined,
+      done: () => undefined,
+      received: () => stop.abort(reason),
+    };
     source.content = (content) => {
       const stream = new Readable({ read: () => undefined });
       stream.push(content.subarray(0, 4));
@@ -249,7 +259,12 @@ describe('BlobTransfers.carry()', () => {
       transfers.carry({
         ...{ source: from, target: to, repository: hello, signal: never },
         blob: descriptorOf(bytes, 'application/octet-stream'),
-        progress: { found: () => undefined, done: () => undefined, received: (size) => (passed[way] += size) },
+        progress: {
+          found: () => undefined,
+          resumed: () => undefined,
+          done: () => undefined,
+          received: (size) => (passed[way] += size),
+        },
       });
     const work = [carryOne(source, target, down, 'down'), carryOne(target, source, up, 'up')];
     await clock.sleeping();
