@@ -112,7 +112,7 @@ describe('a registry killed in the middle of a layer that it carries up', functi
         { stdio: ['ignore', 'ignore', 'inherit'] },
       );
     try {
-      for (const bytes of [partBytes / 2, partBytes + 1_000_000, 2 * partBytes + 100_000]) {
+      for (const bytes of [partBytes / 2, partBytes + 1_000_000]) {
         const child = start(proxy.sentBytes === 0 ? 1 : 0);
         const ended = once(child, 'exit');
         await until(`${bytes} bytes went up`, async () => proxy.sentBytes >= bytes);
