@@ -26,6 +26,8 @@ export interface FaultySite {
   readonly store: Store;
   readonly engine: SyncEngine;
   readonly clock: ManualClock;
+  /** Every status that was told, in order. */
+  readonly told: readonly SyncStatus[];
   start(part?: object): void;
   /** The child's process ends, and another one begins with the same data volume. */
   restart(): Promise<void>;
@@ -82,9 +84,12 @@ export async function openFaultySite(given: Partial<Patience> = {}): Promise<Fau
     ...given,
   };
 
+  const told: SyncStatus[] = [];
+  const onStatus = (status: SyncStatus): void => void told.push(status);
+
   async function open() {
     const store = await openStore({ directory, clock, log, carries: () => true });
-    return { store, engine: engineBelow({ store, clock, log, patience }) };
+    return { store, engine: engineBelow({ store, clock, log, patience, onStatus }) };
   }
   let child = await open();
 
@@ -94,7 +99,7 @@ export async function openFaultySite(given: Partial<Patience> = {}): Promise<Fau
   }
 
   return {
-    ...{ parent, proxy, clock },
+    ...{ parent, proxy, clock, told },
     get store() {
       return child.store;
     },

@@ -158,9 +158,9 @@ function piecesFor(
       if (end + chunk.length > blob.size) throw new RegistryError('DIGEST_INVALID');
       for (let passed = 0; passed < chunk.length;) {
         const granted = upload.paceWith ? chunk.length : await pace(chunk.length - passed);
+        end += granted;
         yield granted === chunk.length ? chunk : chunk.subarray(passed, passed + granted);
         passed += granted;
-        end += granted;
         if (!upload.paceWith) meter.standAt(end);
       }
     }
