@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { digestOf } from '../../modules/registry/src/oci/digest.ts';
 import { connectParent } from '../../modules/registry/src/parent/connect-parent.ts';
+import { createKeptSessions } from '../../modules/registry/src/parent/kept-sessions.ts';
 import type { ParentRegistry } from '../../modules/registry/src/parent/parent.ts';
 import { partBytes } from '../../modules/registry/src/parent/upload.ts';
 import { openStore } from '../../modules/registry/src/store/open-store.ts';
@@ -283,6 +284,22 @@ describe('an upload that was let go', () => {
       expect(rows).to.have.length(256);
       await connect(async (parent) => expect(await sendRest(parent)).to.equal(0));
     }));
+
+  test('is written down, whenever it comes while another is', async () => {
+    const clock = new ManualClock();
+    for (let turns = 0; turns < 12; turns += 1) {
+      let rows: unknown = [];
+      const records = { get: async () => undefined, put: async (_: string, value: unknown) => void (rows = value) };
+      const parent = new URL('http://parent.example');
+      const kept = createKeptSessions({ records, parent, clock, log: new RecordingLog() });
+      const session = { location: new URL('/1', parent), offset: 1, isRelative: true, isFresh: false };
+      kept.letGo({ repository: plant, digest: blob.digest }, session, { isEmpty: false });
+      for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
+      kept.letGo({ repository: repository('other'), digest: blob.digest }, session, { isEmpty: false });
+      await kept.written();
+      expect(rows, `after ${turns} turns`).to.have.length(2);
+    }
+  });
 
   test('that holds nothing is not written down', () =>
     atOneParent(async (connect) => {

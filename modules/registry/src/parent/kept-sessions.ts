@@ -108,18 +108,23 @@ export function createKeptSessions(options: {
     if (oldest !== undefined) entries.delete(oldest);
   }
 
-  /** One write at a time; what changes meanwhile is in the next. */
   function write(): void {
     isChanged = true;
-    writing ??= (async () => {
-      while (isChanged) {
-        isChanged = false;
-        const rows = [...entries.values()].filter(({ isWritten }) => isWritten).map(rowOf);
+    writing ??= writeChanges();
+  }
+
+  /** One write at a time; what changes meanwhile is in the next. */
+  async function writeChanges(): Promise<void> {
+    while (isChanged) {
+      isChanged = false;
+      const rows = [...entries.values()].filter(({ isWritten }) => isWritten).map(rowOf);
+      try {
         await records?.put(recordKey, rows);
+      } catch (error) {
+        log.warn('How far uploads to the parent are could not be written down.', { error });
       }
-    })()
-      .catch((error: unknown) => log.warn('How far uploads to the parent are could not be written down.', { error }))
-      .finally(() => (writing = undefined));
+    }
+    writing = undefined;
   }
 
   return {
