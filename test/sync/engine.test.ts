@@ -347,10 +347,23 @@ describe('createSyncEngine()', () => {
       expect(parent.calls).to.have.length(i + 1);
       await clock.advance(1);
     }
-    expect(pauses).to.deep.equal([1, 2, 4, 8, 16, 32, 60, 60].map((seconds) => seconds * 1000));
+    expect(pauses).to.deep.equal([1, 2, 4, 8, 16, 30, 30, 30].map((seconds) => seconds * 1000));
     parent.before = () => undefined;
-    await clock.advance(60_000);
+    await clock.advance(30_000);
     expect(await resting('Succeeded')).to.deep.include({ connectionState: 'Online', details: [], inSync: true });
+  });
+
+  it('tries again once a minute at last, when the parent answers with nonsense', async () => {
+    parent.before = (call) => {
+      if (call === 'ping') throw new ParentError('broken', 'no registry');
+    };
+    engine.apply(settings(), { active: true });
+    for (let i = 0; i < 7; i++) {
+      const { nextSyncTime } = await resting('Failed');
+      await clock.advance(nextSyncTime!.getTime() - clock.now().getTime());
+    }
+    const { nextSyncTime } = await resting('Failed');
+    expect(nextSyncTime!.getTime() - clock.now().getTime()).to.equal(60_000);
   });
 
   it('forgets trouble with the link as soon as the parent answers, not only at the end of the pass', async () => {

@@ -77,7 +77,7 @@ export async function openFaultySite(given: Partial<Patience> = {}): Promise<Fau
   const store = await openStore({ directory, clock, log, carries: () => true });
   const patience = {
     ...{ attempts: 1, connectTimeoutMs: patienceMs, answerTimeoutMs: patienceMs },
-    ...{ writeTimeoutMs: patienceMs, idleTimeoutMs: patienceMs },
+    ...{ pingTimeoutMs: patienceMs, writeTimeoutMs: patienceMs, idleTimeoutMs: patienceMs },
     ...given,
   };
   const engine = engineBelow(proxy.host, { store, clock, log, patience });

@@ -91,7 +91,7 @@ export function createUploads(options: {
         repository,
         session,
         sizeBytes: size,
-        hasBlob: (wanted) => hasBlob(repository, wanted),
+        hasBlob: (wanted, asked) => hasBlob(repository, wanted, asked),
         keep: ({ location, offset }) => keep(key, { location, offset, isFresh: false }),
         onCommit: (committed) => places.note(committed, repository),
       });

@@ -117,7 +117,7 @@ async function tryOnce(transfer: BlobTransfer, options: TransferBlobOptions, met
       }
       if (upload.offset < blob.size) throw new ParentError('unreachable', 'the content ended early');
     }
-    await upload.commit(blob.digest);
+    await upload.commit(blob.digest, { signal });
     return 'sent';
   } catch (error) {
     if (isWrongContent(error)) arrival.discard();
