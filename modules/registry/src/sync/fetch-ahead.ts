@@ -37,11 +37,11 @@ export function createFetchAhead(options: {
     const wanted = hints.filter((hint) => isWantedBy(rules, hint));
     if (wanted.length === 0) return;
     const source = onlyWhatComes(parent);
-    const pending = await pendingChanges(store.outbox.read());
+    // A push here wins over the parent's image; without a tag there is nothing to win over.
+    const pending = wanted.some(({ tag }) => tag) ? await pendingChanges(store.outbox.read()) : undefined;
     await Promise.all(
       wanted.map(async ({ repository, tag, platform, digest, size }) => {
-        // A push here wins over the parent's image.
-        if (pending.hasTag(repository, tag)) return;
+        if (tag !== undefined && pending?.hasTag(repository, tag)) return;
         const blob = { digest, size, mediaType: 'application/octet-stream' };
         const transfer = { source, target: replica, repository, blob, signal, image: { tag, platform } };
         try {

@@ -86,7 +86,15 @@ export function createParentLink(options: ParentLinkOptions): ParentLink {
         const stop = new AbortController();
         const [registry, { since }, { signal }] = [open(listen.parent), listen, stop];
         const shared = { parent: registry, signal, clock, log };
-        const following = followMessages({ ...shared, since, random, onChange, onArriving, onRefused, onSilent: onChange });
+        const following = followMessages({
+          ...shared,
+          since,
+          random,
+          onChange,
+          onArriving,
+          onRefused,
+          onSilent: onChange,
+        });
         const reporting = describe && reportUpward({ ...shared, describe });
         feed = { stop, ended: Promise.all([following, reporting]) };
       }

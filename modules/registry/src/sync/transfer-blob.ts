@@ -27,7 +27,7 @@ export interface BlobTransfer {
   readonly signal: AbortSignal;
   readonly progress?: TransferProgress | undefined;
   /** That it belongs to; children are told of it. */
-  readonly image?: { readonly tag: Tag; readonly platform?: Platform | undefined } | undefined;
+  readonly image?: { readonly tag: Tag | undefined; readonly platform?: Platform | undefined } | undefined;
   /** It broke off, and will go on. */
   readonly onStopped?: () => void;
 }
