@@ -62,6 +62,47 @@ describe('an image on its way through layers', () => {
     );
   });
 
+  it('is counted while it comes, and once', async () => {
+    const [, bottom] = (await open(2)) as [ChainLayer, ChainLayer];
+    const before = bottom.engine.status();
+    const passed = bottom.gate.passedBytes;
+    await push(2 * mebibyte);
+    await chain.comes(() => bottom.gate.passedBytes - passed >= 2 * mebibyte - 1000);
+    await chain.comes(() => bottom.engine.status().bytesDone >= 2 * mebibyte - 100_000);
+    const status = bottom.engine.status();
+    expect(status).to.include({ connectionState: 'Syncing', blobsDone: 0, blobsTotal: 1, bytesTotal: 3 * mebibyte });
+    expect(status.bytesDone).to.be.at.most(2 * mebibyte);
+    expect(status.progressStart).to.deep.equal(bottom.registry.clock.now());
+    expect(status.lastSyncStartTime).to.deep.equal(before.lastSyncStartTime);
+    letAllThrough();
+    await chain.comes(() => has(bottom));
+    await bottom.inSync();
+    const all = { blobsDone: 2, blobsTotal: 2, bytesDone: sizeBytes(), bytesTotal: sizeBytes() };
+    expect(bottom.engine.status()).to.include(all);
+    // The next pass tells of what it does itself.
+    await bottom.registry.clock.advance(60_000);
+    await chain.comes(() => bottom.engine.status().lastSyncStartTime! > status.lastSyncStartTime!);
+    await bottom.inSync();
+    await bottom.registry.clock.advance(60_000);
+    await chain.comes(() => bottom.engine.status().bytesTotal === 0);
+  });
+
+  it('is given up, and the layer Offline, when its parent falls silent', async () => {
+    const [, bottom] = (await open(2)) as [ChainLayer, ChainLayer];
+    const passed = bottom.gate.passedBytes;
+    await push(2 * mebibyte);
+    await chain.comes(() => bottom.gate.passedBytes - passed >= 2 * mebibyte - 1000);
+    void bottom.gate.fail(/./, { kind: 'silent', afterBytes: 0 });
+    expect(bottom.engine.status().connectionState).to.equal('Syncing');
+    await bottom.registry.clock.advance(25_000);
+    await chain.comes(() => bottom.engine.status().connectionState === 'Offline');
+    expect(bottom.engine.status().details.map(({ code }) => code)).to.deep.equal(['PARENT_UNREACHABLE']);
+    bottom.gate.heal();
+    letAllThrough();
+    await chain.comes(() => has(bottom));
+    expect(bottom.gate.passedBytes - passed).to.be.within(sizeBytes(), sizeBytes() + 1000);
+  });
+
   it('is nothing that clients can see, or pull, before it is there', async () => {
     const [top, bottom] = (await open(2)) as [ChainLayer, ChainLayer];
     await push(mebibyte);
@@ -101,6 +142,9 @@ describe('an image on its way through layers', () => {
     await chain.comes(() => has(bottom));
     // The gate counts the answer that there is no such blob, too.
     expect(bottom.gate.passedBytes - before).to.be.within(sizeBytes(), sizeBytes() + 1000);
+    await bottom.inSync();
+    const all = { blobsDone: 2, blobsTotal: 2, bytesDone: sizeBytes(), bytesTotal: sizeBytes() };
+    expect(bottom.engine.status()).to.include(all);
   });
 
   it('stops at the end of the child’s window, and goes on there in the next', async () => {

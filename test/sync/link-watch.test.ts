@@ -44,6 +44,20 @@ describe('watchLink()', () => {
     expect(silences).to.deep.equal([gone]);
   });
 
+  it('asks 20 to 25 s after the last answer, whenever that came', async () => {
+    for (const laterMs of [1, 4999, 5000, 7000]) {
+      await clock.advance(laterMs);
+      parent.answers += 1;
+      parent.calls.length = 0;
+      await clock.advance(stillMs - 1);
+      expect(parent.calls).to.deep.equal([]);
+      await clock.advance(5001);
+      expect(parent.calls).to.deep.equal(['ping']);
+      answer();
+      await settled();
+    }
+  });
+
   it('asks nothing while bytes move, or the parent answers', async () => {
     for (let count = 0; count < 3; count += 1) {
       movedBytes += 1;

@@ -230,7 +230,13 @@ function everyCodeFirst(details: readonly StatusDetail[]): StatusDetail[] {
 }
 
 function endOf(sync: SyncStatus, now: Date): Date | undefined {
-  const { connectionState, lastSyncStartTime: started, bytesDone, bytesTotal } = sync;
+  const {
+    connectionState,
+    lastSyncStartTime,
+    progressStart: started = lastSyncStartTime,
+    bytesDone,
+    bytesTotal,
+  } = sync;
   return connectionState === 'Syncing' && started ? estimateEnd({ started, bytesDone, bytesTotal }, now) : undefined;
 }
 

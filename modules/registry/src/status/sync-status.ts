@@ -36,6 +36,8 @@ export interface SyncStatus {
   readonly lastSyncEndTime?: Date;
   readonly lastSuccessfulSyncEndTime?: Date;
   readonly nextSyncTime?: Date;
+  /** When what is counted below began to come, where that was not with the last pass. */
+  readonly progressStart?: Date;
   readonly blobsDone: number;
   readonly blobsTotal: number;
   readonly bytesDone: number;

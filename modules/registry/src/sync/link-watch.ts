@@ -11,8 +11,10 @@ export interface LinkWatch {
   close(): Promise<void>;
 }
 
-/** A link on which nothing comes for so long is doubted. */
-const stillMs = 20_000;
+/** Between two looks at whether something came. */
+const lookMs = 5_000;
+/** A link on which so many looks in a row see nothing is doubted. */
+const stillLooks = 4;
 
 /**
  * Asks, until it is closed, whenever no answer came and no byte moved for 20 s; `onSilent` is called with the reason when
@@ -56,10 +58,13 @@ export function watchLink(options: {
   }
 
   async function watch(): Promise<void> {
-    while (!signal.aborted) {
+    for (let looks = 0; !signal.aborted;) {
       const isStill = stillness();
-      await clock.wait(stillMs, signal).catch(() => undefined);
-      if (isStill()) await check();
+      await clock.wait(lookMs, signal).catch(() => undefined);
+      looks = isStill() ? looks + 1 : 0;
+      if (looks < stillLooks) continue;
+      await check();
+      looks = 0;
     }
   }
 
