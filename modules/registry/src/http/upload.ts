@@ -46,6 +46,7 @@ export async function startUpload(exchange: Exchange, { name }: { readonly name:
 /** [end-5] The next chunk, or a stream of unknown length. */
 export async function patchUpload(exchange: Exchange, { name, upload }: SessionParameters): Promise<void> {
   const session = await findSession(exchange, name, upload);
+  await session.takeOver();
   try {
     await append(exchange, session);
   } finally {
@@ -58,6 +59,7 @@ export async function patchUpload(exchange: Exchange, { name, upload }: SessionP
 export async function finishUpload(exchange: Exchange, { name, upload }: SessionParameters): Promise<void> {
   const digest = digestIn(exchange.query);
   const session = await findSession(exchange, name, upload);
+  await session.takeOver();
   try {
     if (hasBody(exchange.request)) await append(exchange, session);
     await session.commit(digest);
@@ -80,6 +82,7 @@ function announce(
 /** [end-13] How far a session is. */
 export async function getUpload(exchange: Exchange, { name, upload }: SessionParameters): Promise<void> {
   const session = await findSession(exchange, name, upload);
+  await session.settle();
   await session.release();
   answerEmpty(exchange.response, 204, sessionHeaders(name, session));
 }
@@ -87,6 +90,7 @@ export async function getUpload(exchange: Exchange, { name, upload }: SessionPar
 /** [end-14] Gives a session up. */
 export async function cancelUpload(exchange: Exchange, { name, upload }: SessionParameters): Promise<void> {
   const session = await findSession(exchange, name, upload);
+  await session.takeOver();
   await session.cancel();
   answerEmpty(exchange.response, 204);
 }
