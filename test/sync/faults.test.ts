@@ -311,7 +311,9 @@ describe('sync over a link on which nobody answers a question any more', () => {
 
   beforeEach(async () => {
     site = await openFaultySite({ answerTimeoutMs: 60_000, writeTimeoutMs: 60_000 });
-    await pushImage(site.parent.store.local, down, sampleImage([randomBytes(layerBytes), 'small']), v1);
+    const image = sampleImage([randomBytes(layerBytes), 'small']);
+    await pushImage(site.parent.store.local, down, image, v1);
+    await pushImage(site.parent.store.local, down, sampleImage(['signature'], { subject: image.manifest }));
     await pushImage(site.store.local, up, sampleImage([randomBytes(layerBytes)]), v1);
   });
   afterEach(() => site.close());
