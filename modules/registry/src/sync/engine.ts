@@ -60,7 +60,8 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   let woken = true;
   let next: Date | undefined;
   let closed = false;
-  let noticeDue = false;
+  /** A status that is due in a moment. */
+  let soon: AbortController | undefined;
 
   async function load(): Promise<void> {
     try {
@@ -214,18 +215,16 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   }
 
   function notify(): void {
+    soon?.abort();
+    soon = undefined;
     onStatus?.(status());
   }
 
   /** A status costs as much as a small image; whoever looks on sees no difference. */
   function notifySoon(): void {
-    if (noticeDue) return;
-    noticeDue = true;
-    const timer = setTimeout(() => {
-      noticeDue = false;
-      if (!closed) notify();
-    }, noticeMs);
-    timer.unref();
+    if (soon || closed) return;
+    soon = new AbortController();
+    clock.wait(noticeMs, soon.signal).then(notify, () => undefined);
   }
 
   const loaded = load();
@@ -285,6 +284,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     },
     async close() {
       closed = true;
+      soon?.abort();
       runner.stop(new Error('the sync engine is closing'));
       nap.kick();
       await Promise.all([previews.close(), ahead.close()]);
