@@ -62,6 +62,16 @@ describe('reportedProperties()', () => {
     expect(told('Offline')).not.to.have.property('eta');
   });
 
+  it('tells the end of what comes ahead of a pass by when that began', () => {
+    const now = new Date('2026-11-24T09:00:00Z');
+    const half = { bytesDone: 50, bytesTotal: 100, progressStart: new Date('2026-11-24T08:58:00Z') };
+    const sync = syncStatus({ ...half, connectionState: 'Syncing' });
+    expect(reportedProperties({ ...sampleFacts({ sync }), now })).to.have.nested.property(
+      'syncProgress.eta',
+      '2026-11-24T09:02:00.000Z',
+    );
+  });
+
   it('does not change when free space or activity move a little', () => {
     const at = (freeBytes: number, seconds: string) =>
       reportedProperties(
