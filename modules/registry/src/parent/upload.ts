@@ -42,9 +42,18 @@ export function openUpload(options: {
       if (isUnsure) session = await askSession(signal);
       isUnsure = false;
       if (session.offset < offset) throw lost(`holds ${session.offset} of ${offset} bytes`);
-      if (session.offset >= end) return;
-      isUnsure = true;
-      const body = part.subarray(session.offset - offset);
+      while (session.offset < end) {
+        isUnsure = true;
+        session = await sendRest(part.subarray(session.offset - offset), end, signal);
+        isUnsure = false;
+      }
+    }, signal);
+    offset = end;
+  }
+
+  /** Where the session stands after it: at `end`, or, where it had gone on unnoticed, where the next try begins. */
+  async function sendRest(body: Buffer, end: number, signal: AbortSignal | undefined): Promise<Session> {
+    try {
       const answer = await sender.ask({
         method: 'PATCH',
         to: session.location,
@@ -59,11 +68,16 @@ export function openUpload(options: {
         once: true,
         signal,
       });
-      session = sessionIn(answer, sender.parent, end);
-      isUnsure = false;
-      if (session.offset !== end) throw lost(`holds ${session.offset} bytes after ${end}`);
-    }, signal);
-    offset = end;
+      const after = sessionIn(answer, sender.parent, end);
+      if (after.offset !== end) throw lost(`holds ${after.offset} bytes after ${end}`);
+      return after;
+    } catch (error) {
+      // Out of order: bytes that were given up with their connection have arrived after all.
+      if (!(error instanceof ParentError && error.status === 416)) throw error;
+      const told = await askSession(signal);
+      if (told.offset <= session.offset) throw error;
+      return told;
+    }
   }
 
   async function askSession(signal: AbortSignal | undefined): Promise<Session> {

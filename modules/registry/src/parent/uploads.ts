@@ -97,6 +97,8 @@ export function createUploads(options: {
       });
     },
     async mountBlob(repository, digest, { signal } = {}) {
+      const session = kept.get(`${repository}@${digest}`);
+      if (session && session.offset > 0) return false; // it was asked before those bytes were sent
       const from = places.find(digest);
       const answer = await post(repository, digest, {
         access: from === undefined ? pushAccess(repository) : mountAccess(repository, from),
