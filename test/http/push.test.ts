@@ -9,6 +9,7 @@ import { digestOf } from '../../modules/registry/src/oci/digest.ts';
 import { mediaTypes } from '../../modules/registry/src/oci/media-types.ts';
 import { pushBlob, pushImage, sampleImage } from '../helpers/images.ts';
 import { repository, tag } from '../helpers/names.ts';
+import { until } from '../helpers/until.ts';
 import {
   admin,
   authorization,
@@ -307,6 +308,18 @@ describe('pushing', () => {
       expect(server.log.lines.filter(({ level }) => level === 'error')).to.deep.equal([]);
     });
 
+    /** Resolves once the store has it, in memory or in a file. */
+    const send = async (location: string, request: ClientRequest, piece: string): Promise<void> => {
+      request.write(piece);
+      const session = await server.store.uploads.find(name, location.slice(uploads.length));
+      const known = Buffer.alloc(100);
+      await until('the store has it', async () => {
+        const stored = await session!.read!(known, 0);
+        const all = stored + (await session!.read!(known.subarray(stored), stored)); // in the file, then in memory
+        return known.subarray(0, all).includes(piece);
+      });
+    };
+
     /** A PATCH whose sender is in the middle of it; its link may be gone without a word. */
     const openPatch = async (location: string, first: string): Promise<ClientRequest> => {
       const request = httpRequest({
@@ -320,7 +333,7 @@ describe('pushing', () => {
       request.on('error', () => undefined);
       request.flushHeaders();
       await once(request, 'continue');
-      await new Promise((resolve) => request.write(first, resolve));
+      await send(location, request, first);
       return request;
     };
 
@@ -329,8 +342,7 @@ describe('pushing', () => {
       const request = await openPatch(location, 'first ');
       const other = server.ask('PATCH', location, { body: 'other' });
       await server.clock.sleeping();
-      await new Promise((resolve) => request.write('and ', resolve));
-      await server.ask('GET', '/v2/'); // by now it has been read
+      await send(location, request, 'and ');
       await server.clock.advance(10_000);
       expect(await other).to.include({ status: 400, code: 'BLOB_UPLOAD_INVALID' });
       const answered = once(request, 'response');
