@@ -153,7 +153,8 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
       auth.apply(next.settings);
       gateway.apply(next.settings);
       const active = next.activation.state === 'active';
-      sync.apply(next.settings, { active });
+      // A parent in the connection string is asked for nothing by a mode and repositories that nobody chose.
+      if (!next.isDefault || !next.settings.parent) sync.apply(next.settings, { active });
       onDemand.apply(next.settings, { active });
       garbage.apply(next.settings, { active });
       notifications.apply(next.settings, { active });
