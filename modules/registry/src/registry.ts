@@ -83,6 +83,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
         protocol,
         ...(syncToken && { credentials: syncToken }),
         certificateAuthorities: parentRoots,
+        records: store.records,
         ...(name !== undefined && { self: { registryName: name, instanceId: identity.instanceId, version } }),
         clock,
         log,
