@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { OpenBlob } from '../store/store.ts';
-import type { Pieces } from './pieces.ts';
+import type { Piece, Pieces } from './pieces.ts';
 import { readPart } from './read-part.ts';
 
 /** Up to here one read and one write are cheaper than two pooled buffers. */
@@ -38,29 +38,28 @@ export async function sendBlob(
     response.end(bytes);
     return;
   }
-  let sent: Promise<void> = Promise.resolve();
-  for (let position = part.start; position < stop;) {
-    const piece = pieces.take(blob, { position, length: stop - position }, content);
-    try {
+  const held: Piece[] = [];
+  try {
+    let sent: Promise<void> = Promise.resolve();
+    for (let position = part.start; position < stop;) {
+      const piece = pieces.take(blob, { position, length: stop - position }, content);
+      held.push(piece);
       const bytes = (await piece.bytes).subarray(0, stop - position);
       if (position === part.start) head();
       await sent;
-      sent = write(response, bytes).then(
-        () => piece.release(),
-        (error: unknown) => {
-          piece.release('unsent');
-          throw error;
-        },
-      );
+      // Sent a while ago, but held until now for those who are a little behind.
+      if (held.length > 1) held.shift()?.release();
+      sent = write(response, bytes);
+      // The failure is met at the next `await sent`; until then it must not count as unhandled.
+      sent.catch(() => undefined);
       position += bytes.length;
-    } catch (error) {
-      piece.release();
-      throw error;
     }
-    // The failure is met at the next `await sent`; until then it must not count as unhandled.
-    sent.catch(() => undefined);
+    await sent;
+  } catch (error) {
+    for (const piece of held) piece.release('unsent');
+    throw error;
   }
-  await sent;
+  for (const piece of held) piece.release();
   response.end();
 }
 
