@@ -2,7 +2,9 @@ import { expect } from 'chai';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { connectParent } from '../../modules/registry/src/parent/connect-parent.ts';
+import type { SessionRecords } from '../../modules/registry/src/parent/kept-sessions.ts';
 import { ParentError, type ParentRegistry } from '../../modules/registry/src/parent/parent.ts';
+import { partBytes } from '../../modules/registry/src/parent/upload.ts';
 import { digestOf } from '../../modules/registry/src/oci/digest.ts';
 import { referrersTag } from '../../modules/registry/src/oci/names.ts';
 import { systemClock } from '../../modules/registry/src/status/clock.ts';
@@ -11,6 +13,7 @@ import { pushBlob, pushImage, sampleImage, sampleIndex } from '../helpers/images
 import { repository, tag } from '../helpers/names.ts';
 import { RecordingLog } from '../helpers/recording-log.ts';
 import { temporaryDirectory } from '../helpers/temporary-directory.ts';
+import { until } from '../helpers/until.ts';
 import { rm } from 'node:fs/promises';
 
 const account = { name: 'sync', password: 'sync-password' };
@@ -37,9 +40,13 @@ describe('connectParent() to docker-registry', () => {
     await rm(directory, { recursive: true, force: true });
   });
 
-  function connect(credentials: typeof account): ParentRegistry {
+  function connect(credentials: typeof account, records?: SessionRecords): ParentRegistry {
     const { endpoint } = registry;
-    return connectParent({ endpoint, protocol: 'http', credentials, clock: systemClock, log: new RecordingLog() });
+    const log = new RecordingLog();
+    return connectParent({
+      ...{ endpoint, protocol: 'http', credentials, clock: systemClock, log },
+      ...(records && { records }),
+    });
   }
 
   it('answers a ping, and refuses a wrong password', async () => {
@@ -89,6 +96,61 @@ describe('connectParent() to docker-registry', () => {
     await second.append(Readable.from([bytes.subarray(second.offset)]));
     await second.commit(blob.digest);
     expect(await parent.hasBlob(plant, blob.digest)).to.equal(true);
+  });
+
+  it('goes on with an upload after a restart on both sides', async () => {
+    const bytes = Buffer.alloc(2 * partBytes + 1000, 'layer ');
+    const blob = { digest: digestOf(bytes), size: bytes.length };
+    const rows = new Map<string, unknown>();
+    const records = {
+      get: async (key: string) => rows.get(key),
+      put: async (key: string, value: unknown) => void rows.set(key, structuredClone(value)),
+    };
+    const before = connect(account, records);
+    const first = await before.beginBlob(plant, blob);
+    await first.append(Readable.from([bytes.subarray(0, partBytes)]));
+    await first.release();
+    await before.close();
+    await registry.stop();
+    await registry.start();
+    const after = connect(account, records);
+    try {
+      const second = await after.beginBlob(plant, blob);
+      expect(second.offset).to.equal(partBytes);
+      await second.append(Readable.from([bytes.subarray(partBytes)]));
+      await second.commit(blob.digest);
+      expect(await after.hasBlob(plant, blob.digest)).to.equal(true);
+    } finally {
+      await after.close();
+    }
+  });
+
+  it('begins an upload anew that the registry has given up because a part of it was cut', async () => {
+    const bytes = Buffer.alloc(2 * partBytes + 1000, 'layer ');
+    const blob = { digest: digestOf(bytes), size: bytes.length };
+    const stop = new AbortController();
+    const first = await parent.beginBlob(plant, blob);
+    let left = partBytes + partBytes / 2;
+    first.paceWith?.(async (sizeBytes) => {
+      left -= sizeBytes;
+      if (left < 0) stop.abort(new Error('stop'));
+      return sizeBytes;
+    });
+    const cut = first.append(Readable.from([bytes]), { signal: stop.signal });
+    expect(await cut.catch((error: unknown) => error)).to.equal(stop.signal.reason);
+    await first.release();
+    // While the registry has not noticed the cut, it refuses to go on behind it.
+    await until('the blob arrives', async () => {
+      const next = await parent.beginBlob(plant, blob);
+      try {
+        await next.append(Readable.from([bytes.subarray(next.offset)]));
+        await next.commit(blob.digest);
+      } catch (error) {
+        await next.release();
+        throw error;
+      }
+      return parent.hasBlob(plant, blob.digest);
+    });
   });
 
   it('begins an upload anew when the registry has lost it', async () => {

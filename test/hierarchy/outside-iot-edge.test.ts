@@ -10,6 +10,7 @@ import { sampleImage } from '../helpers/images.ts';
 import { Program } from '../helpers/program.ts';
 import { pullImage, type Account } from '../helpers/pull-image.ts';
 import { until } from '../helpers/until.ts';
+import { startScriptedRegistry } from '../parent/scripted-registry.ts';
 import { layerSettings, operator, passwordsOf } from './layer-settings.ts';
 import { knows, push } from './push.ts';
 import { openStage, type Stage } from './stage.ts';
@@ -17,6 +18,10 @@ import { openStage, type Stage } from './stage.ts';
 interface Reported {
   readonly mode: string;
   readonly settings: { readonly status: string; readonly problems: readonly { path: string; message: string }[] };
+}
+
+interface UnsaidReport {
+  readonly registrySyncResult: { readonly syncState: string };
 }
 
 const tsx = createRequire(import.meta.url).resolve('tsx');
@@ -71,6 +76,32 @@ describe('a registry outside IoT Edge', function () {
     await end(second);
     expect(second.output).not.to.match(/password/i);
     expect(first.lines.filter((line) => line.includes(password))).to.have.length(1);
+  });
+
+  it('with a parent in its connection string asks it for nothing until its settings came, and then by these', async () => {
+    const parent = await startScriptedRegistry((_, response) => response.writeHead(503).end());
+    const program = await start('unsaid', {
+      ACR_REGISTRY_HTTP_PORT: String(await freePort()),
+      ACR_REGISTRY_CONNECTION_STRING: [
+        ...['ConnectedRegistryName=line3', 'SyncTokenName=sync', 'SyncTokenPassword=secret'],
+        ...[`ParentGatewayEndpoint=${parent.endpoint}`, 'ParentEndpointProtocol=http'],
+      ].join(';'),
+    });
+    try {
+      await program.line(/connected registry started/);
+      const data = join(stage.directory, 'unsaid/data');
+      const state = async () => {
+        const report = JSON.parse(await readFile(join(data, 'reported.json'), 'utf8')) as UnsaidReport;
+        return report.registrySyncResult.syncState;
+      };
+      expect(await until('it reports', state)).to.equal('Pending');
+      expect(parent.lines).to.deep.equal([]);
+      await writeFile(join(data, 'settings.json'), JSON.stringify({ mode: 'ReadOnly', repositories: ['plant/hello'] }));
+      await until('the parent is asked', async () => parent.lines.length > 0);
+    } finally {
+      await end(program);
+      await parent.close();
+    }
   });
 
   describe('with a settings file', () => {

@@ -3,12 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { rm, symlink } from 'node:fs/promises';
-import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { Agent, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { digestOf } from '../../modules/registry/src/oci/digest.ts';
 import { mediaTypes } from '../../modules/registry/src/oci/media-types.ts';
 import { pushBlob, pushImage, sampleImage } from '../helpers/images.ts';
 import { repository, tag } from '../helpers/names.ts';
+import { until } from '../helpers/until.ts';
 import {
   admin,
   authorization,
@@ -307,8 +308,20 @@ describe('pushing', () => {
       expect(server.log.lines.filter(({ level }) => level === 'error')).to.deep.equal([]);
     });
 
-    it('lets only one request write to a session', async () => {
-      const location = await start();
+    /** Resolves once the store has it, in memory or in a file. */
+    const send = async (location: string, request: ClientRequest, piece: string): Promise<void> => {
+      request.write(piece);
+      const session = await server.store.uploads.find(name, location.slice(uploads.length));
+      const known = Buffer.alloc(100);
+      await until('the store has it', async () => {
+        const stored = await session!.read!(known, 0);
+        const all = stored + (await session!.read!(known.subarray(stored), stored)); // in the file, then in memory
+        return known.subarray(0, all).includes(piece);
+      });
+    };
+
+    /** A PATCH whose sender is in the middle of it; its link may be gone without a word. */
+    const openPatch = async (location: string, first: string): Promise<ClientRequest> => {
       const request = httpRequest({
         host: '127.0.0.1',
         port: server.port,
@@ -317,16 +330,63 @@ describe('pushing', () => {
         headers: { Authorization: authorization(admin), 'Transfer-Encoding': 'chunked', Expect: '100-continue' },
         agent: false,
       });
-      const answered = once(request, 'response');
+      request.on('error', () => undefined);
       request.flushHeaders();
       await once(request, 'continue');
-      request.write('first ');
-      expect(await server.ask('PATCH', location, { body: 'other' })).to.include({ code: 'BLOB_UPLOAD_INVALID' });
+      await send(location, request, first);
+      return request;
+    };
+
+    it('lets only one request write to a session: while bytes come for one, others are refused', async () => {
+      const location = await start();
+      const request = await openPatch(location, 'first ');
+      const other = server.ask('PATCH', location, { body: 'other' });
+      await server.clock.sleeping();
+      await send(location, request, 'and ');
+      await server.clock.advance(10_000);
+      expect(await other).to.include({ status: 400, code: 'BLOB_UPLOAD_INVALID' });
+      const answered = once(request, 'response');
       request.end('last');
       const [response] = (await answered) as [{ statusCode: number }];
       expect(response.statusCode).to.equal(202);
-      expect((await finish(location, Buffer.from('first last'))).status).to.equal(201);
+      expect((await finish(location, Buffer.from('first and last'))).status).to.equal(201);
     });
+
+    it('counts what a connection that is ending still brings, before it tells how far the session is', async () => {
+      const location = await start();
+      const request = await openPatch(location, 'first ');
+      const told = server.ask('GET', location);
+      await server.clock.sleeping();
+      request.destroy();
+      expect((await told).headers['range']).to.equal('0-5');
+    });
+
+    it('tells how far the session is after a second, while its writer is silent', async () => {
+      const location = await start();
+      await server.ask('PATCH', location, { body: 'first ' });
+      const request = await openPatch(location, 'second');
+      const told = server.ask('GET', location);
+      await server.clock.sleeping();
+      await server.clock.advance(1000);
+      expect((await told).headers['range']).to.equal('0-5');
+      request.destroy();
+    });
+
+    for (const how of ['PATCH', 'PUT'] as const) {
+      it(`gives the session to the sender who comes back with a ${how}, when nothing came over the old connection for ten seconds`, async () => {
+        const bytes = Buffer.from('first last');
+        const location = await start();
+        const request = await openPatch(location, 'first ');
+        const path = how === 'PUT' ? `${location}?digest=${digestOf(bytes)}` : location;
+        const rest = server.ask(how, path, { body: bytes.subarray(6), headers: { 'Content-Range': '6-9' } });
+        await server.clock.sleeping();
+        await server.clock.advance(10_000);
+        expect((await rest).status).to.equal(how === 'PUT' ? 201 : 202);
+        if (how === 'PATCH') expect((await finish(location, bytes)).status).to.equal(201);
+        await expectBlob(bytes);
+        request.destroy();
+      });
+    }
   });
 
   describe('end-7: PUT manifest', () => {

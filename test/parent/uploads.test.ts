@@ -157,6 +157,33 @@ describe('beginBlob()', () => {
     });
   });
 
+  it('asks again where a part is refused as out of order, since bytes it had given up arrived after all', async () => {
+    let patches = 0;
+    registry.interfere = ({ method, body }) => {
+      if (method === 'PATCH' && ++patches === 1) registry.take(body.subarray(0, 500)); // and then it is out of order
+      return false;
+    };
+    await withParent(registry.script, async ({ parent, lines }) => {
+      const upload = await parent.beginBlob(plant, blob);
+      await upload.append(content(bytes));
+      await upload.commit(blob.digest);
+      expect(registry.committed?.equals(bytes)).to.equal(true);
+      expect(lines.map((line) => line.split(' ')[0])).to.deep.equal(['POST', 'PATCH', 'GET', 'PATCH', 'PATCH', 'PUT']);
+    });
+  });
+
+  it('is refused where a part stays out of order, whatever the session tells', async () => {
+    registry.interfere = ({ method }, response) => {
+      if (method === 'PATCH') response.writeHead(416).end();
+      return method === 'PATCH';
+    };
+    await withParent(registry.script, async ({ parent, lines }) => {
+      const upload = await parent.beginBlob(plant, blob);
+      expect(await failureOf(upload.append(content(bytes)))).to.include({ failure: 'refused', status: 416 });
+      expect(lines.filter((line) => line.startsWith('PATCH'))).to.have.length(1);
+    });
+  });
+
   it('goes on with a released upload, from where the parent is', async () => {
     await withParent(registry.script, async ({ parent, lines }) => {
       const first = await parent.beginBlob(plant, blob);
@@ -277,6 +304,18 @@ describe('mountBlob()', () => {
       expect(registry.committed?.equals(bytes)).to.equal(true);
       expect(lines.map((line) => line.split(' ')[0])).to.deep.equal(['POST', 'PATCH', 'PATCH', 'PUT']);
       expect(lines[0]).to.equal(`POST ${uploads}?${mount}`);
+    });
+  });
+
+  it('is false, without a question, where an upload that holds bytes can go on', async () => {
+    const registry = new UploadRegistry();
+    await withParent(registry.script, async ({ parent, lines }) => {
+      const first = await parent.beginBlob(plant, blob);
+      await first.append(content(bytes.subarray(0, 700)));
+      await first.release();
+      expect(await parent.mountBlob(plant, blob.digest)).to.equal(false);
+      expect((await parent.beginBlob(plant, blob)).offset).to.equal(700);
+      expect(lines.filter((line) => line.startsWith('POST'))).to.have.length(1);
     });
   });
 

@@ -52,12 +52,14 @@ describe('reportedProperties()', () => {
   });
 
   it('tells an end while the parent answers, none otherwise', () => {
-    const half = { bytesDone: 50, bytesTotal: 100 };
+    // 40 of the 50 had crossed before: the other 10 took an hour.
+    const moved = { since: new Date('2026-11-24T08:00:00Z'), bytes: 10 };
+    const half = { bytesDone: 50, bytesTotal: 100, moved };
     const told = (connectionState: ConnectionState): unknown =>
       reportedProperties(sampleFacts({ sync: syncStatus({ ...half, state: 'Syncing', connectionState }) }))[
         'syncProgress'
       ];
-    expect(told('Syncing')).to.include({ eta: '2026-11-24T10:00:00.000Z' });
+    expect(told('Syncing')).to.include({ eta: '2026-11-24T14:00:00.000Z' });
     // Another pass is tried, and the parent does not answer.
     expect(told('Offline')).not.to.have.property('eta');
   });

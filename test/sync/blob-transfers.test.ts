@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { expect } from 'chai';
 import { RegistryError } from '../../modules/registry/src/errors.ts';
@@ -7,6 +8,7 @@ import { descriptorOf, pushBlob } from '../helpers/images.ts';
 import { ManualClock } from '../helpers/manual-clock.ts';
 import { repository, tag } from '../helpers/names.ts';
 import { RecordingLog } from '../helpers/recording-log.ts';
+import { withParent, type Seen } from '../parent/scripted-registry.ts';
 import { withStore } from '../store/with-store.ts';
 import { cutAfter, MemoryRegistry } from './memory-registry.ts';
 import { patiently } from './patiently.ts';
@@ -33,7 +35,12 @@ describe('BlobTransfers.carry()', () => {
 
   function carry(options: { signal?: AbortSignal; name?: string; counted?: number[] } = {}) {
     const { signal = never, name = 'plant/hello', counted = [] } = options;
-    const progress = { found: () => undefined, done: () => undefined, received: (size: number) => counted.push(size) };
+    const progress = {
+      found: () => undefined,
+      resumed: () => undefined,
+      done: () => undefined,
+      received: (size: number) => counted.push(size),
+    };
     return transfers.carry({ source, target, repository: repository(name), blob, signal, progress });
   }
 
@@ -103,7 +110,12 @@ describe('BlobTransfers.carry()', () => {
   it('keeps what was received, on abort, though the source hangs', async () => {
     const stop = new AbortController();
     const reason = new Error('window closed');
-    const progress = { found: () => undefined, done: () => undefined, received: () => stop.abort(reason) };
+    const progress = {
+      found: () => undefined,
+      resumed: () => undefined,
+      done: () => undefined,
+      received: () => stop.abort(reason),
+    };
     source.content = (content) => {
       const stream = new Readable({ read: () => undefined });
       stream.push(content.subarray(0, 4));
@@ -116,6 +128,28 @@ describe('BlobTransfers.carry()', () => {
     expect(await carry()).to.equal('sent');
     expect(source.callsOf('readBlob').map((call) => call.split(' ')[2])).to.deep.equal(['0', '4']);
   });
+
+  for (const [what, first, counts] of [
+    ['goes on', bytes, { resumed: 4, received: 6 }],
+    ['proves to be wrong', Buffer.from('0123wrong!'), { resumed: 0, received: 10 }],
+  ] as const) {
+    it(`tells apart what had crossed before and what crosses now, where it ${what}`, async () => {
+      const upload = await target.beginBlob(hello, blob);
+      await upload.append(Readable.from([first.subarray(0, 4)]));
+      await upload.release();
+      let [resumed, received] = [0, 0];
+      source.content = (content, offset) =>
+        Readable.from([offset === 0 ? content : Buffer.concat([first, content]).subarray(offset, first.length)]);
+      const progress = {
+        ...{ found: () => undefined, done: () => undefined },
+        resumed: (size: number) => (resumed += size),
+        received: (size: number) => (received += size),
+      };
+      const work = transfers.carry({ source, target, repository: hello, blob, signal: never, progress });
+      expect(await patiently(clock, work)).to.equal('sent');
+      expect({ resumed, received }).to.deep.equal(counts);
+    });
+  }
 
   it('sends a blob once, however many ask', async () => {
     const outcomes = await Promise.all([carry(), carry(), carry({ name: 'other' }), carry({ name: 'other' })]);
@@ -237,6 +271,33 @@ describe('BlobTransfers.carry()', () => {
     expect(find('plant/hello')).to.equal(undefined);
   });
 
+  it('counts what goes up in parts as it leaves, not as it is gathered', async () => {
+    const script = ({ method }: Seen, response: ServerResponse): unknown =>
+      response.writeHead({ HEAD: 404, POST: 202, PATCH: 202, PUT: 201 }[method] ?? 500, { location: '/session' }).end();
+    await withParent(script, async (scene) => {
+      const large = Buffer.alloc(4_000_000, 'large');
+      await pushBlob(source, hello, large);
+      const up = createBlobTransfers({ clock: scene.clock, log: scene.log, random: () => 1 });
+      up.limit({ concurrency: 1, bytesPerSecond: 100_000, budgets: [] });
+      let counted = 0;
+      const work = up.carry({
+        ...{ source, target: scene.parent, repository: hello, signal: never },
+        blob: descriptorOf(large, 'application/octet-stream'),
+        progress: {
+          ...{ found: () => undefined, resumed: () => undefined, done: () => undefined },
+          received: (size) => (counted += size),
+        },
+      });
+      while (counted < 1_000_000) {
+        await scene.clock.advance(100);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      expect(counted).to.be.below(1_300_000);
+      expect(await patiently(scene.clock, work)).to.equal('sent');
+      expect(counted).to.equal(large.length);
+    });
+  });
+
   it('keeps within the rate over any 10 s, down and up together', async () => {
     const bytesPerSecond = 100_000;
     transfers.limit({ concurrency: 4, bytesPerSecond, budgets: [] });
@@ -249,7 +310,12 @@ describe('BlobTransfers.carry()', () => {
       transfers.carry({
         ...{ source: from, target: to, repository: hello, signal: never },
         blob: descriptorOf(bytes, 'application/octet-stream'),
-        progress: { found: () => undefined, done: () => undefined, received: (size) => (passed[way] += size) },
+        progress: {
+          found: () => undefined,
+          resumed: () => undefined,
+          done: () => undefined,
+          received: (size) => (passed[way] += size),
+        },
       });
     const work = [carryOne(source, target, down, 'down'), carryOne(target, source, up, 'up')];
     await clock.sleeping();

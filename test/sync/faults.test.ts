@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { randomBytes } from 'node:crypto';
 import type { SyncStatus } from '../../modules/registry/src/status/sync-status.ts';
 import type { Fault } from '../helpers/fault-proxy.ts';
-import { pushImage, sampleImage } from '../helpers/images.ts';
+import { pushImage, sampleImage, type SampleImage } from '../helpers/images.ts';
 import { repository, tag } from '../helpers/names.ts';
 import { contentsOf, openFaultySite, type FaultySite } from './faulty-site.ts';
 
@@ -137,9 +137,12 @@ function only(all: Readonly<Record<Request, string>>, ...wanted: readonly Reques
 describe('sync over a link with faults', () => {
   let site: FaultySite;
 
+  let image: SampleImage;
+
   beforeEach(async () => {
     site = await openFaultySite();
-    await pushImage(site.parent.store.local, down, sampleImage([randomBytes(layerBytes), 'small']), v1);
+    image = sampleImage([randomBytes(layerBytes), 'small']);
+    await pushImage(site.parent.store.local, down, image, v1);
     await pushImage(site.store.local, up, sampleImage([randomBytes(layerBytes)]), v1);
   });
   afterEach(() => site.close());
@@ -163,6 +166,9 @@ describe('sync over a link with faults', () => {
     describe(`when a request ${what}`, () => {
       for (const [request, expected] of Object.entries(tells)) {
         it(`${request}: ${expected}`, async () => {
+          // Nobody is asked for the referrers of an image that has none.
+          const signature = sampleImage(['signature'], { subject: image.manifest });
+          if (request === 'referrers') await pushImage(site.parent.store.local, down, signature);
           const struck = site.proxy.fail(requests[request as Request], fault);
           let isStruck = false;
           void struck.then(() => (isStruck = true));
@@ -224,7 +230,10 @@ describe('sync over a link with faults', () => {
   }
 
   it('goes on in the middle of a part that was cut on its way up', async () => {
+    // The parent has taken what came over a cut connection before it is asked how far that was.
+    const taken = site.parent.sampled(({ status }) => status === 499).then(() => undefined);
     void site.proxy.fail(requests['upload PATCH'], { kind: 'cut', afterBytes: 100_000, of: 'request' }, 2);
+    void site.proxy.fail(/^GET .*uploads/, { kind: 'late', until: taken }, 1);
     site.start();
     await site.until(({ inSync }) => inSync);
     expect(site.proxy.sentBytes, site.proxy.lines.filter((line) => line.includes('uploads')).join('\n')).to.be.below(

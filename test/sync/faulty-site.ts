@@ -26,7 +26,11 @@ export interface FaultySite {
   readonly store: Store;
   readonly engine: SyncEngine;
   readonly clock: ManualClock;
+  /** Every status that was told, in order. */
+  readonly told: readonly SyncStatus[];
   start(part?: object): void;
+  /** The child's process ends, and another one begins with the same data volume. */
+  restart(): Promise<void>;
   /** Moves the clock on through every pause, until it is so. */
   until(holds: (status: SyncStatus) => boolean | Promise<boolean>): Promise<SyncStatus>;
   close(): Promise<void>;
@@ -51,19 +55,19 @@ export async function openParent(): Promise<RegistryServer> {
   return parent;
 }
 
-/** The engine of that child, which reaches its parent at `host`. */
+/** The engine of that child. */
 export function engineBelow(
-  host: string,
   options: Pick<SyncEngineOptions, 'store' | 'clock' | 'log' | 'onStatus'> & { readonly patience: Partial<Patience> },
 ): SyncEngine {
-  const { clock, log, patience } = options;
+  const { store, clock, log, patience } = options;
+  const { records } = store;
   const self = { registryName: childName, instanceId: 'this-instance', version: '0.1.0' };
   const engine: SyncEngine = createSyncEngine({
     ...options,
     random: () => 1,
     describe: () => ({ connectionState: 'Online', inSync: engine.status().inSync, outboxPending: 0 }),
-    connect: ({ syncToken: credentials = account }) =>
-      connectParent({ endpoint: host, protocol: 'http', credentials, self, clock, log, patience }),
+    connect: ({ gatewayEndpoint: endpoint, protocol, syncToken: credentials = account }) =>
+      connectParent({ endpoint, protocol, credentials, self, records, clock, log, patience }),
   });
   return engine;
 }
@@ -74,20 +78,42 @@ export async function openFaultySite(given: Partial<Patience> = {}): Promise<Fau
   const proxy = await startFaultProxy(parent.host);
   const [clock, log] = [new ManualClock(), new RecordingLog()];
   const directory = await temporaryDirectory();
-  const store = await openStore({ directory, clock, log, carries: () => true });
   const patience = {
     ...{ attempts: 1, connectTimeoutMs: patienceMs, answerTimeoutMs: patienceMs },
     ...{ writeTimeoutMs: patienceMs, idleTimeoutMs: patienceMs },
     ...given,
   };
-  const engine = engineBelow(proxy.host, { store, clock, log, patience });
+
+  const told: SyncStatus[] = [];
+  const onStatus = (status: SyncStatus): void => void told.push(status);
+
+  async function open() {
+    const store = await openStore({ directory, clock, log, carries: () => true });
+    return { store, engine: engineBelow({ store, clock, log, patience, onStatus }) };
+  }
+  let child = await open();
+
+  async function close(): Promise<void> {
+    await child.engine.close();
+    await child.store.close();
+  }
 
   return {
-    ...{ parent, proxy, store, engine, clock },
-    start: (part = {}) => engine.apply(settingsBelow(proxy.host, part), { active: true }),
+    ...{ parent, proxy, clock, told },
+    get store() {
+      return child.store;
+    },
+    get engine() {
+      return child.engine;
+    },
+    start: (part = {}) => child.engine.apply(settingsBelow(proxy.host, part), { active: true }),
+    async restart() {
+      await close();
+      child = await open();
+    },
     async until(holds) {
       for (const endMs = Date.now() + longestMs; ;) {
-        const status = engine.status();
+        const status = child.engine.status();
         if (await holds(status)) return status;
         if (Date.now() > endMs) throw new Error(`not in ${longestMs} ms: ${JSON.stringify(status)}`);
         await clock.advance(250);
@@ -95,8 +121,7 @@ export async function openFaultySite(given: Partial<Patience> = {}): Promise<Fau
       }
     },
     async close() {
-      await engine.close();
-      await store.close();
+      await close();
       await proxy.close();
       await parent.close();
       await rm(directory, { recursive: true, force: true });

@@ -6,12 +6,15 @@ import { randomBytes } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
+import { partBytes } from '../../modules/registry/src/parent/upload.ts';
 import { openStore } from '../../modules/registry/src/store/open-store.ts';
+import { startFaultProxy } from '../helpers/fault-proxy.ts';
 import { pushImage, sampleImage } from '../helpers/images.ts';
 import { ManualClock } from '../helpers/manual-clock.ts';
 import { repository, tag } from '../helpers/names.ts';
 import { RecordingLog } from '../helpers/recording-log.ts';
 import { temporaryDirectory } from '../helpers/temporary-directory.ts';
+import { until } from '../helpers/until.ts';
 import type { RegistryServer } from '../http/registry-server.ts';
 import { contentsOf, openParent } from './faulty-site.ts';
 
@@ -90,6 +93,43 @@ describe('a registry killed again and again', function () {
       expect(log.lines.filter(({ level }) => level === 'error')).to.deep.equal([]);
     } finally {
       await store.close();
+    }
+  });
+});
+
+describe('a registry killed in the middle of a layer that it carries up', function () {
+  this.timeout(60_000);
+
+  it('goes on there: no more than one part of it is sent twice', async () => {
+    const layerBytes = 2 * partBytes + 1_000_000;
+    const directory = await temporaryDirectory();
+    const parent = await openParent();
+    const proxy = await startFaultProxy(parent.host);
+    const start = (images: number) =>
+      spawn(
+        process.execPath,
+        ['--import', 'tsx', program, directory, proxy.host, 'large', String(images), String(layerBytes)],
+        { stdio: ['ignore', 'ignore', 'inherit'] },
+      );
+    try {
+      for (const bytes of [partBytes / 2, partBytes + 1_000_000]) {
+        const child = start(proxy.sentBytes === 0 ? 1 : 0);
+        const ended = once(child, 'exit');
+        await until(`${bytes} bytes went up`, async () => proxy.sentBytes >= bytes);
+        child.kill('SIGKILL');
+        expect(await ended).to.deep.equal([null, 'SIGKILL']);
+      }
+      expect(await once(start(0), 'exit')).to.deep.equal([0, null]);
+      // Config, layer, and a small one.
+      expect(proxy.asked('POST /v2/plant/up/blobs/uploads/')).to.equal(3);
+      expect(proxy.sentBytes).to.be.within(layerBytes, layerBytes + partBytes);
+      const store = await openStore({ directory, clock: new ManualClock(), log: new RecordingLog() });
+      expect(await contentsOf(parent.store)).to.deep.equal(await contentsOf(store));
+      await store.close();
+    } finally {
+      await proxy.close();
+      await parent.close();
+      await rm(directory, { recursive: true, force: true });
     }
   });
 });

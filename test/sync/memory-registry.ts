@@ -54,6 +54,8 @@ export class MemoryRegistry implements ParentRegistry {
   async ping(options?: Cancellable): Promise<void> {
     await this.#called('ping', options);
   }
+  /** Nothing tells from outside what is left unfinished here. */
+  dropUploads: ParentRegistry['dropUploads'] = () => Promise.resolve();
   /** Undefined, as a parent without a message feed answers. */
   readMessages: ParentRegistry['readMessages'] = () => Promise.resolve(undefined);
   /** No activation here, as a parent of another kind answers. */

@@ -20,7 +20,12 @@ async function startTransfer({ store, clock }: StoreTest) {
   await pushBlob(source, hello, bytes);
   const transfers = createBlobTransfers({ clock, log: new RecordingLog(), random: () => 1 });
   const received: number[] = [];
-  const progress = { found: () => undefined, done: () => undefined, received: (size: number) => received.push(size) };
+  const progress = {
+    found: () => undefined,
+    resumed: () => undefined,
+    done: () => undefined,
+    received: (size: number) => received.push(size),
+  };
   const carry = (signal = new AbortController().signal) =>
     patiently(clock, transfers.carry({ source, target: store.replica, repository: hello, blob, signal, progress }));
   const offsets = (): string[] => source.callsOf('readBlob').map((call) => call.split(' ')[2]!);

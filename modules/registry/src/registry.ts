@@ -83,6 +83,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
         protocol,
         ...(syncToken && { credentials: syncToken }),
         certificateAuthorities: parentRoots,
+        records: store.records,
         ...(name !== undefined && { self: { registryName: name, instanceId: identity.instanceId, version } }),
         clock,
         log,
@@ -153,7 +154,8 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
       auth.apply(next.settings);
       gateway.apply(next.settings);
       const active = next.activation.state === 'active';
-      sync.apply(next.settings, { active });
+      // A parent in the connection string is asked for nothing by a mode and repositories that nobody chose.
+      if (!next.isDefault || !next.settings.parent) sync.apply(next.settings, { active });
       onDemand.apply(next.settings, { active });
       garbage.apply(next.settings, { active });
       notifications.apply(next.settings, { active });

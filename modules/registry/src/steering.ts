@@ -14,6 +14,8 @@ export interface Course {
   readonly settings: Settings;
   readonly warnings: readonly Problem[];
   readonly activation: Activation;
+  /** No good document has come yet: the settings are the defaults. */
+  readonly isDefault: boolean;
   /** The newest desired document seen: its version, and why it was refused if it was. */
   readonly newest: { readonly version: number; readonly problems: readonly Problem[] };
 }
@@ -130,7 +132,8 @@ export async function createSteering(options: SteeringOptions): Promise<Steering
       for (const problem of problems) log.error(`settings rejected: ${problem.path} ${problem.message}`);
       log.warn('the last good settings stay in force', { rejectedVersion: document.version });
     }
-    course = { settings, warnings, activation, newest: { version: document.version, problems } };
+    const isDefault = course.isDefault && !parsed.ok;
+    course = { settings, warnings, activation, isDefault, newest: { version: document.version, problems } };
     onCourse(course);
   }
 
@@ -156,6 +159,7 @@ export async function createSteering(options: SteeringOptions): Promise<Steering
         settings: parsed.settings,
         warnings: parsed.warnings,
         activation: { state, since: new Date(since) },
+        isDefault: false,
         newest: { version: stored.version, problems: [] },
       };
     }
@@ -166,6 +170,7 @@ export async function createSteering(options: SteeringOptions): Promise<Steering
       settings: defaults.settings,
       warnings: [],
       activation: { state: deactivated ? 'inactive' : 'active', since: clock.now() },
+      isDefault: true,
       newest: { version: 0, problems: [] },
     };
   }

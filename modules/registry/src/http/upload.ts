@@ -42,6 +42,7 @@ export async function startUpload(exchange: Exchange, { name }: { readonly name:
 /** [end-5] The next chunk, or a stream of unknown length. */
 export async function patchUpload(exchange: Exchange, { name, upload }: SessionParameters): Promise<void> {
   const session = await findSession(exchange, name, upload);
+  await session.takeOver();
   try {
     await append(exchange, session);
   } finally {
@@ -54,6 +55,7 @@ export async function patchUpload(exchange: Exchange, { name, upload }: SessionP
 export async function finishUpload(exchange: Exchange, { name, upload }: SessionParameters): Promise<void> {
   const digest = digestIn(exchange.query);
   const session = await findSession(exchange, name, upload);
+  await session.takeOver();
   try {
     if (hasBody(exchange.request)) await append(exchange, session);
     await session.commit(digest);
@@ -66,6 +68,7 @@ export async function finishUpload(exchange: Exchange, { name, upload }: Session
 /** [end-13] How far a session is. */
 export async function getUpload(exchange: Exchange, { name, upload }: SessionParameters): Promise<void> {
   const session = await findSession(exchange, name, upload);
+  await session.settle();
   await session.release();
   answerEmpty(exchange.response, 204, sessionHeaders(name, session));
 }
@@ -73,6 +76,7 @@ export async function getUpload(exchange: Exchange, { name, upload }: SessionPar
 /** [end-14] Gives a session up. */
 export async function cancelUpload(exchange: Exchange, { name, upload }: SessionParameters): Promise<void> {
   const session = await findSession(exchange, name, upload);
+  await session.takeOver();
   await session.cancel();
   answerEmpty(exchange.response, 204);
 }

@@ -90,6 +90,8 @@ export interface ImageTarget {
 export interface AppendOptions extends Cancellable {
   /** Nobody else reads the chunks of the content, now or later: their memory may be freed once they are taken. */
   readonly isOurs?: boolean;
+  /** Where content leaves in parts, the one on its way goes on after `signal` fired, until this fires. Default: `signal`. */
+  readonly partSignal?: AbortSignal | undefined;
 }
 
 export interface WholeBlobs {

@@ -8,6 +8,7 @@ import { createBlobPlaces } from './blob-places.ts';
 import { createBlobs } from './blobs.ts';
 import { createChildStatus } from './child-status.ts';
 import { createConnection } from './connection.ts';
+import { createKeptSessions, type SessionRecords } from './kept-sessions.ts';
 import { createListings } from './listings.ts';
 import { createManifests } from './manifests.ts';
 import { createMessages } from './messages.ts';
@@ -26,6 +27,8 @@ export interface ConnectParentOptions {
   readonly credentials?: Credentials;
   /** PEM roots trusted beside Node's; asked again, at most once a minute, while a certificate is not trusted. */
   readonly certificateAuthorities?: () => Promise<readonly string[]>;
+  /** Where unfinished uploads are written down; without, they are forgotten with this connection. */
+  readonly records?: SessionRecords;
   readonly clock: Clock;
   readonly log: Log;
   readonly patience?: Partial<Patience>;
@@ -39,7 +42,7 @@ export interface ConnectParentOptions {
  * Connects with the first request. Every method throws ParentError, or the reason of its signal.
  */
 export function connectParent(options: ConnectParentOptions): ParentRegistry {
-  const { endpoint, protocol, credentials, certificateAuthorities, clock, log } = options;
+  const { endpoint, protocol, credentials, certificateAuthorities, records, clock, log } = options;
   const { userAgent = 'connected-registry' } = options;
   const parent = new URL(`${protocol}://${endpoint}`);
   const patience = { ...defaultPatience, ...options.patience };
@@ -57,7 +60,8 @@ export function connectParent(options: ConnectParentOptions): ParentRegistry {
   const { activate, deactivate } = createActivation({ sender, clock, self: options.self });
   const places = createBlobPlaces();
   const blobs = createBlobs({ sender, places });
-  const uploads = createUploads({ sender, patience, places, hasBlob: blobs.hasBlob });
+  const kept = createKeptSessions({ records, parent, clock, log });
+  const uploads = createUploads({ sender, patience, places, kept, hasBlob: blobs.hasBlob, log });
 
   return {
     endpoint,
@@ -79,12 +83,14 @@ export function connectParent(options: ConnectParentOptions): ParentRegistry {
     hasBlob: blobs.hasBlob,
     mountBlob: uploads.mountBlob,
     beginBlob: uploads.beginBlob,
+    dropUploads: uploads.dropUploads,
     putManifest: referrers.putManifest,
     deleteTag: manifests.deleteTag,
     deleteManifest: referrers.deleteManifest,
     async close() {
       closing.abort(new Error('the connection to the parent is closed'));
       await connection.close();
+      await kept.written();
     },
   };
 }

@@ -48,6 +48,8 @@ export interface ParentRegistry extends ImageSource, ImageTarget {
   deactivate(options?: { readonly signal?: AbortSignal }): Promise<void>;
   /** Tells the parent how we are. Throws ParentError. */
   reportStatus(report: ChildReport, options: { readonly signal: AbortSignal }): Promise<void>;
+  /** Everything that was to go up is there: gives up the uploads that are unfinished still. Best effort, never rejects. */
+  dropUploads(options?: { readonly signal?: AbortSignal }): Promise<void>;
   /** Asks `/v2/` with credentials. Throws ParentError. */
   ping(options?: { readonly signal?: AbortSignal }): Promise<void>;
   close(): Promise<void>;

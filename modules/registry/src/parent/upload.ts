@@ -1,13 +1,13 @@
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
-import type { BlobUpload, Pace } from '../oci/registry.ts';
+import type { AppendOptions, BlobUpload, Pace } from '../oci/registry.ts';
 import { pushAccess } from './access.ts';
 import { paceBody } from './paced-body.ts';
 import { ParentError } from './parent.ts';
 import { inParts } from './parts.ts';
 import type { Patience } from './patience.ts';
 import type { Sender } from './send.ts';
-import { cancelSession, findSession, sessionIn, type Session } from './session.ts';
+import { cancelSession, findSession, sessionAfter, type Session } from './session.ts';
 
 /**
  * What one PATCH carries. Parts, not one stream: a proxy that buffers requests passes on only whole ones, so a cut
@@ -24,11 +24,15 @@ export function openUpload(options: {
   /** Of the whole blob. */
   readonly sizeBytes: number;
   readonly hasBlob: (digest: Digest) => Promise<boolean>;
-  /** Keeps the session for whoever begins the same blob next. */
-  readonly keep: (session: Session) => void;
+  /** Where to go on after a crash. */
+  readonly note: (session: Session) => void;
+  /** Leaves the session to whoever begins the same blob next. */
+  readonly letGo: (session: Session, options: { readonly isEmpty: boolean }) => void;
+  /** The session has ended. */
+  readonly forget: () => void;
   readonly onCommit: (digest: Digest) => void;
 }): BlobUpload {
-  const { sender, patience, repository, sizeBytes, hasBlob, keep, onCommit } = options;
+  const { sender, patience, repository, sizeBytes, hasBlob, note, letGo, forget, onCommit } = options;
   /** What the parent holds. May be ahead of `offset` after a failure; never behind it. */
   let session = options.session;
   let offset = session.offset;
@@ -36,15 +40,27 @@ export function openUpload(options: {
   let isUnsure = false;
   let pace: Pace | undefined;
 
-  async function sendPart(part: Buffer, signal: AbortSignal | undefined): Promise<void> {
+  async function sendPart(part: Buffer, options: AppendOptions): Promise<void> {
+    const { signal } = options;
     const end = offset + part.length;
     await sender.persist(async () => {
       if (isUnsure) session = await askSession(signal);
       isUnsure = false;
       if (session.offset < offset) throw lost(`holds ${session.offset} of ${offset} bytes`);
-      if (session.offset >= end) return;
-      isUnsure = true;
-      const body = part.subarray(session.offset - offset);
+      while (session.offset < end) {
+        isUnsure = true;
+        if (sizeBytes > partBytes) note(session);
+        session = await sendRest(part.subarray(session.offset - offset), end, options);
+        isUnsure = false;
+      }
+    }, signal);
+    offset = end;
+  }
+
+  /** Where the session stands after it: at `end`, or, where it had gone on unnoticed, where the next try begins. */
+  async function sendRest(body: Buffer, end: number, options: AppendOptions): Promise<Session> {
+    const { signal, partSignal = signal } = options;
+    try {
       const answer = await sender.ask({
         method: 'PATCH',
         to: session.location,
@@ -53,17 +69,22 @@ export function openUpload(options: {
           'content-type': 'application/octet-stream',
           'content-range': `${session.offset}-${end - 1}`,
         },
-        body: pace ? paceBody(body, pace, signal) : body,
+        body: pace ? paceBody(body, pace, partSignal) : body,
         understands: [201, 202, 204],
         answerTimeoutMs: patience.writeTimeoutMs,
         once: true,
-        signal,
+        signal: partSignal,
       });
-      session = sessionIn(answer, sender.parent, end);
-      isUnsure = false;
-      if (session.offset !== end) throw lost(`holds ${session.offset} bytes after ${end}`);
-    }, signal);
-    offset = end;
+      const after = sessionAfter(session, answer, sender.parent, end);
+      if (after.offset !== end) throw lost(`holds ${after.offset} bytes after ${end}`);
+      return after;
+    } catch (error) {
+      // Out of order: bytes that were given up with their connection have arrived after all.
+      if (!(error instanceof ParentError && error.status === 416)) throw error;
+      const told = await askSession(signal);
+      if (told.offset <= session.offset) throw error;
+      return told;
+    }
   }
 
   async function askSession(signal: AbortSignal | undefined): Promise<Session> {
@@ -77,6 +98,7 @@ export function openUpload(options: {
   }
 
   async function cancel(): Promise<void> {
+    forget();
     await cancelSession(sender, repository, session);
   }
 
@@ -87,9 +109,12 @@ export function openUpload(options: {
     paceWith(given) {
       pace = given;
     },
-    async append(content, { signal } = {}) {
+    async append(content, options = {}) {
       const length = Math.min(partBytes, Math.max(1, sizeBytes - offset));
-      for await (const part of inParts(content, length)) await sendPart(part, signal);
+      for await (const part of inParts(content, length)) {
+        options.signal?.throwIfAborted();
+        await sendPart(part, options);
+      }
     },
     async commit(digest) {
       const to = new URL(session.location);
@@ -104,6 +129,7 @@ export function openUpload(options: {
         });
         // A commit whose answer was lost has ended the session that is asked again.
         if (status === 404 && !(await hasBlob(digest))) throw lost('is gone');
+        forget();
         onCommit(digest);
       } catch (error) {
         if (error instanceof ParentError && error.status === 400) await cancel().catch(() => undefined);
@@ -112,7 +138,7 @@ export function openUpload(options: {
     },
     cancel,
     release() {
-      keep(session);
+      letGo(session, { isEmpty: session.offset === 0 && !isUnsure });
       return Promise.resolve();
     },
   };

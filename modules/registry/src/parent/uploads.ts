@@ -1,41 +1,28 @@
 import { algorithmOf, type Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { ImageTarget } from '../oci/registry.ts';
+import type { Log } from '../status/log.ts';
 import { mountAccess, pushAccess, type Access } from './access.ts';
 import type { BlobPlaces } from './blob-places.ts';
 import type { Patience } from './patience.ts';
 import type { Answer, Sender } from './send.ts';
-import { findSession, sessionIn, type Session } from './session.ts';
+import type { KeptSessions, SessionBlob } from './kept-sessions.ts';
+import type { ParentRegistry } from './parent.ts';
+import { cancelSession, findSession, sessionOpened, type Session } from './session.ts';
 import { openUpload } from './upload.ts';
 
-type Uploads = Pick<ImageTarget, 'beginBlob' | 'mountBlob'>;
+type Uploads = Pick<ParentRegistry, 'beginBlob' | 'mountBlob' | 'dropUploads'>;
 
-/** Sessions let go that may still be gone on with; the oldest are forgotten and expire at the parent. */
-const keptSessionsLimit = 256;
-
-interface KeptSession extends Session {
-  /** A mount that was not possible has opened it: the blob that now has to be sent begins there. */
-  readonly isFresh: boolean;
-}
-
-/** How blobs get to the parent (distribution-spec 1.1, end-4, end-11). Kept sessions do not survive this process. */
+/** How blobs get to the parent (distribution-spec 1.1, end-4, end-11). */
 export function createUploads(options: {
   readonly sender: Sender;
   readonly patience: Patience;
   readonly places: BlobPlaces;
+  readonly kept: KeptSessions;
   readonly hasBlob: ImageTarget['hasBlob'];
+  readonly log: Log;
 }): Uploads {
-  const { sender, patience, places, hasBlob } = options;
-  const kept = new Map<string, KeptSession>();
-
-  function keep(key: string, session: KeptSession): void {
-    kept.delete(key);
-    kept.set(key, session);
-    for (const oldest of kept.keys()) {
-      if (kept.size <= keptSessionsLimit) break;
-      kept.delete(oldest);
-    }
-  }
+  const { sender, patience, places, kept, hasBlob, log } = options;
 
   function post(
     repository: RepositoryName,
@@ -63,28 +50,29 @@ export function createUploads(options: {
     });
   }
 
-  async function begin(repository: RepositoryName, digest: Digest, signal?: AbortSignal): Promise<Session> {
+  async function begin({ repository, digest }: SessionBlob, signal?: AbortSignal): Promise<Session> {
     const answer = await post(repository, digest, { access: pushAccess(repository), understands: [202], signal });
-    return freshSession(answer, sender.parent);
+    return sessionOpened(answer, sender.parent);
   }
 
-  /** The session kept under `key`, as far as the parent still has it; nobody else gets it meanwhile. */
-  async function goOn(repository: RepositoryName, key: string, signal?: AbortSignal): Promise<Session | undefined> {
-    const session = kept.get(key);
-    kept.delete(key);
+  /** The session kept for `blob`, as far as the parent still has it. */
+  async function goOn(blob: SessionBlob, signal?: AbortSignal): Promise<Session | undefined> {
+    const session = await kept.take(blob);
     if (!session || session.isFresh) return session;
     try {
-      return await findSession(sender, repository, session, { ...(signal && { signal }) });
+      const found = await findSession(sender, blob.repository, session, { ...(signal && { signal }) });
+      if (!found) kept.forget(blob);
+      return found;
     } catch (error) {
-      keep(key, session);
+      kept.putBack(blob);
       throw error;
     }
   }
 
   return {
     async beginBlob(repository, { digest, size }, { signal } = {}) {
-      const key = `${repository}@${digest}`;
-      const session = (await goOn(repository, key, signal)) ?? (await begin(repository, digest, signal));
+      const blob = { repository, digest };
+      const session = (await goOn(blob, signal)) ?? (await begin(blob, signal));
       return openUpload({
         sender,
         patience,
@@ -92,11 +80,14 @@ export function createUploads(options: {
         session,
         sizeBytes: size,
         hasBlob: (wanted) => hasBlob(repository, wanted),
-        keep: ({ location, offset }) => keep(key, { location, offset, isFresh: false }),
+        note: (now) => kept.note(blob, now),
+        letGo: (now, { isEmpty }) => kept.letGo(blob, { ...now, isFresh: false }, { isEmpty }),
+        forget: () => kept.forget(blob),
         onCommit: (committed) => places.note(committed, repository),
       });
     },
     async mountBlob(repository, digest, { signal } = {}) {
+      if (await kept.has({ repository, digest })) return false; // it was asked before those bytes were sent
       const from = places.find(digest);
       const answer = await post(repository, digest, {
         access: from === undefined ? pushAccess(repository) : mountAccess(repository, from),
@@ -108,13 +99,20 @@ export function createUploads(options: {
         places.note(digest, repository);
         return true;
       }
-      keep(`${repository}@${digest}`, { ...freshSession(answer, sender.parent), isFresh: true });
+      const session = { ...sessionOpened(answer, sender.parent), isFresh: true };
+      kept.letGo({ repository, digest }, session, { isEmpty: true });
       return false;
     },
+    async dropUploads({ signal } = {}) {
+      for (const { blob, session } of await kept.idle()) {
+        if (signal?.aborted) return;
+        kept.forget(blob);
+        try {
+          await cancelSession(sender, blob.repository, session, { ...(signal && { signal }) });
+        } catch (error) {
+          log.debug('An upload that nobody wants any more is left to expire at the parent.', { ...blob, error });
+        }
+      }
+    },
   };
-}
-
-/** A session that was just opened holds nothing, whatever its `Range` says. */
-function freshSession(answer: Answer, parent: URL): Session {
-  return { ...sessionIn(answer, parent, 0), offset: 0 };
 }

@@ -230,8 +230,9 @@ function everyCodeFirst(details: readonly StatusDetail[]): StatusDetail[] {
 }
 
 function endOf(sync: SyncStatus, now: Date): Date | undefined {
-  const { connectionState, lastSyncStartTime: started, bytesDone, bytesTotal } = sync;
-  return connectionState === 'Syncing' && started ? estimateEnd({ started, bytesDone, bytesTotal }, now) : undefined;
+  const { connectionState, moved, bytesDone, bytesTotal } = sync;
+  if (connectionState !== 'Syncing' || !moved) return undefined;
+  return estimateEnd({ since: moved.since, bytesMoved: moved.bytes, bytesLeft: bytesTotal - bytesDone }, now);
 }
 
 function omitted(counts: Record<string, number>): Reported | undefined {

@@ -40,6 +40,8 @@ export interface SyncStatus {
   readonly blobsTotal: number;
   readonly bytesDone: number;
   readonly bytesTotal: number;
+  /** What has crossed the link since the current or last step began: not what had crossed before, and was gone on with. */
+  readonly moved?: { readonly since: Date; readonly bytes: number };
   readonly repositories: readonly RepositoryProgress[];
   readonly outbox: { readonly pending: number; readonly oldest?: Date };
   readonly details: readonly StatusDetail[];

@@ -6,6 +6,7 @@ import type { ImageTarget } from '../oci/registry.ts';
 import type { Clock } from '../status/clock.ts';
 import { blobUploadId, isSessionId } from './layout.ts';
 import { createLiveUploads } from './live-uploads.ts';
+import { settle, takeOver } from './other-writer.ts';
 import { isPresent, presentBlob, type BlobPlace } from './place-blob.ts';
 import { asStorageError } from './storage-error.ts';
 import type { Uploads, UploadSession } from './store.ts';
@@ -42,6 +43,7 @@ export interface BlobUploads {
 }
 
 export function createBlobUploads(options: BlobUploadsOptions): BlobUploads {
+  const { clock } = options;
   const live = createLiveUploads(options);
   const content = createUploadContent({ ...options, live });
   const turns = createTurns();
@@ -87,7 +89,7 @@ export function createBlobUploads(options: BlobUploadsOptions): BlobUploads {
       if (!endTurn) return undefined;
       try {
         const progress = await live.resume(id);
-        if (!progress || progress.isBusy || progress.isOver) return undefined;
+        if (!progress || progress.work || progress.isOver) return undefined;
         return await live.run(progress, async () => {
           // asked again, now that nobody can add to it
           const freedBytes = (await content.lastActivity(id)) <= before ? offsetOf(progress) : undefined;
@@ -121,6 +123,8 @@ export function createBlobUploads(options: BlobUploadsOptions): BlobUploads {
       },
       append: (source, { signal, isOurs = false } = {}) =>
         live.run(progress, () => content.append(progress, source, { signal, limitBytes, isOurs })),
+      settle: () => settle(progress, clock),
+      takeOver: () => takeOver(progress, clock),
       read: (buffer, position) => content.read(progress, buffer, position),
       async commit(digest) {
         try {
@@ -132,7 +136,7 @@ export function createBlobUploads(options: BlobUploadsOptions): BlobUploads {
       cancel: () => live.run(progress, () => content.discard(progress)).then(endTurn),
       async release() {
         try {
-          const isIdle = !progress.isBusy && !progress.isOver && !live.closing.aborted; // else others look after it
+          const isIdle = !progress.work && !progress.isOver && !live.closing.aborted; // else others look after it
           if (isIdle) await live.run(progress, () => content.letGo(progress));
         } finally {
           endTurn();

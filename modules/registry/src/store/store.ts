@@ -117,6 +117,16 @@ export interface UploadSession extends BlobUpload {
   readonly id: string;
   /** As in `BlobUpload`; a buffer is what came as a whole. */
   append(content: AsyncIterable<Uint8Array> | Buffer, options?: AppendOptions): Promise<void>;
+  /**
+   * Waits, for a second at most, for another request that writes: what it brings counts into `offset`.
+   * Throws BLOB_UPLOAD_UNKNOWN where it committed or cancelled the upload.
+   */
+  settle(): Promise<void>;
+  /**
+   * Waits for another request that writes, and ends it, keeping what arrived, when it brings nothing for ten seconds.
+   * Throws BLOB_UPLOAD_INVALID while bytes come.
+   */
+  takeOver(): Promise<void>;
 }
 
 export interface Change {

@@ -68,7 +68,9 @@ export function createUploadContent(options: UploadContentOptions): UploadConten
       progress.held = progress.held.length > 0 ? Buffer.concat([progress.held, content], sizeBytes) : content;
       return;
     }
-    const stop = signal ? AbortSignal.any([signal, live.closing]) : live.closing;
+    const stopped = new AbortController();
+    progress.stopAppend = (reason) => stopped.abort(reason);
+    const stop = AbortSignal.any([stopped.signal, live.closing, ...(signal ? [signal] : [])]);
     progress.unwritten = progress.held.length > 0 ? [progress.held] : [];
     const target = {
       ...{ storedBytes: progress.storedBytes, held: progress.held },
@@ -86,6 +88,7 @@ export function createUploadContent(options: UploadContentOptions): UploadConten
       throw error;
     } finally {
       progress.unwritten = [];
+      progress.stopAppend = undefined;
     }
   }
 

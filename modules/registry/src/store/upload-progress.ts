@@ -27,7 +27,10 @@ export interface Progress {
   hashedBytes: number;
   /** Found at a commit that then could not be written; its repetition need not, and cannot, look again. */
   verified: Digest | undefined;
-  isBusy: boolean;
+  /** Somebody works on it, alone. */
+  work: Promise<unknown> | undefined;
+  /** Ends the append that runs; what arrived is kept. */
+  stopAppend: ((reason: Error) => void) | undefined;
   isOver: boolean;
 }
 
@@ -44,7 +47,8 @@ export function createProgress(id: string, row: UploadRow, stored?: { readonly s
       unwritten: [],
     },
     ...{ syncing: undefined, syncingBytes: 0 },
-    ...{ file: undefined, hash: undefined, hashedBytes: 0, verified: undefined, isBusy: false, isOver: false },
+    ...{ file: undefined, hash: undefined, hashedBytes: 0, verified: undefined, isOver: false },
+    ...{ work: undefined, stopAppend: undefined },
   };
 }
 
@@ -74,6 +78,12 @@ export function offsetOf({ storedBytes, held }: Progress): number {
   return storedBytes + held.length;
 }
 
+/** All that came, in the file or not. */
+export function arrivedBytes(progress: Progress): number {
+  const { storedBytes, unwritten } = progress;
+  return unwritten.length > 0 ? unwritten.reduce((sum, { length }) => sum + length, storedBytes) : offsetOf(progress);
+}
+
 /** Goes on with the hash where it has seen all that comes before `position`; else gives it up for good. */
 export function hashPieces(progress: Progress, pieces: readonly Uint8Array[], position: number): void {
   progress.verified = undefined;
@@ -98,15 +108,18 @@ export async function digestOfUpload(progress: Progress, path: string, wanted: D
 /** Runs `work` as the only one on this upload. Throws BLOB_UPLOAD_INVALID, or BLOB_UPLOAD_UNKNOWN once it is over. */
 export async function alone<T>(progress: Progress, work: () => Promise<T>): Promise<T> {
   if (progress.isOver) throw new RegistryError('BLOB_UPLOAD_UNKNOWN');
-  if (progress.isBusy) {
-    throw new RegistryError('BLOB_UPLOAD_INVALID', {
-      message: 'blob upload invalid: another request is writing to it',
-    });
-  }
-  progress.isBusy = true;
+  if (progress.work) throw busy();
+  const running = work();
+  progress.work = running;
   try {
-    return await work();
+    return await running;
   } finally {
-    progress.isBusy = false;
+    progress.work = undefined;
   }
+}
+
+export function busy(): RegistryError {
+  return new RegistryError('BLOB_UPLOAD_INVALID', {
+    message: 'blob upload invalid: another request is writing to it',
+  });
 }

@@ -44,6 +44,7 @@ export function statusOf(view: EngineView): SyncStatus {
     blobsTotal: progress.blobsTotal,
     bytesDone: progress.bytesDone,
     bytesTotal: progress.bytesTotal,
+    ...(progress.moved && { moved: progress.moved }),
     repositories: progress.repositories,
     outbox,
     details,

@@ -1,5 +1,5 @@
 import type { RepositoryName } from '../oci/names.ts';
-import type { RepositoryProgress } from '../status/sync-status.ts';
+import type { RepositoryProgress, SyncStatus } from '../status/sync-status.ts';
 import type { CopyProgress } from './copy-image.ts';
 
 /** What the running (or last) pass has done so far. Totals grow as manifests are read. */
@@ -8,7 +8,11 @@ export interface PassProgress extends CopyProgress {
   readonly blobsTotal: number;
   readonly bytesDone: number;
   readonly bytesTotal: number;
+  /** Since the running step began; undefined: none has. */
+  readonly moved: SyncStatus['moved'];
   readonly repositories: readonly RepositoryProgress[];
+  /** A step begins to move bytes. */
+  begin(now: Date): void;
   repository(name: RepositoryName): RepositoryRow;
   /** Counts what crosses the link for one repository: in its row, where it has one, and in all. */
   transfersOf(name: RepositoryName): CopyProgress;
@@ -42,7 +46,15 @@ export function createPassProgress(options: {
   const { onChange } = options;
   const counts = { blobsDone: 0, blobsTotal: 0, bytesDone: 0, bytesTotal: 0 };
   const rows = new Map<string, Mutable<RepositoryProgress>>((options.rows ?? []).map((row) => [row.name, { ...row }]));
+  let moved: SyncStatus['moved'];
   let noticedBytes = 0;
+
+  function addDone(sizeBytes: number): void {
+    counts.bytesDone += sizeBytes;
+    if (Math.abs(counts.bytesDone - noticedBytes) < noticeBytes) return;
+    noticedBytes = counts.bytesDone;
+    onChange();
+  }
 
   const counting: CopyProgress = {
     found({ size }) {
@@ -50,11 +62,10 @@ export function createPassProgress(options: {
       counts.bytesTotal += size;
       onChange();
     },
+    resumed: addDone,
     received(sizeBytes) {
-      counts.bytesDone += sizeBytes;
-      if (Math.abs(counts.bytesDone - noticedBytes) < noticeBytes) return;
-      noticedBytes = counts.bytesDone;
-      onChange();
+      if (moved) moved = { ...moved, bytes: moved.bytes + sizeBytes };
+      addDone(sizeBytes);
     },
     done() {
       counts.blobsDone += 1;
@@ -76,6 +87,12 @@ export function createPassProgress(options: {
     get bytesTotal() {
       return counts.bytesTotal;
     },
+    get moved() {
+      return moved;
+    },
+    begin(now) {
+      moved = { since: now, bytes: 0 };
+    },
     get repositories() {
       return [...rows.values()].map((row) => ({ ...row }));
     },
@@ -88,6 +105,10 @@ export function createPassProgress(options: {
         found(blob) {
           add('bytesTotal', blob.size);
           counting.found(blob);
+        },
+        resumed(sizeBytes) {
+          add('bytesDone', sizeBytes);
+          counting.resumed(sizeBytes);
         },
         received(sizeBytes) {
           add('bytesDone', sizeBytes);

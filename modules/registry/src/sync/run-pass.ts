@@ -21,7 +21,7 @@ export interface RunPassOptions {
   readonly parts: Omit<Pass, 'signal' | 'failed' | 'removals'> & { readonly store: Store };
   readonly removal: RemovalLimits;
   readonly drainOnly: boolean;
-  /** The pass is cut here. */
+  /** The pass is cut here; a part of an upload that is on its way has a little longer. */
   readonly closes: Date | undefined;
   readonly stop: AbortSignal;
   readonly onParentAnswered: () => void;
@@ -31,26 +31,35 @@ export interface RunPassOptions {
 
 class WindowClosed extends Error {}
 
+/**
+ * Beyond its window a pass has so long for the part of an upload that is on its way, and for nothing else: a registry
+ * may give up the whole upload when a part is cut (docker-registry does).
+ */
+const partGraceMs = 30_000;
+
 /** Runs one pass to its end, whatever that is: never rejects, and leaves nothing running. */
 export async function runPass(options: RunPassOptions): Promise<PassEnd> {
   const { parts, removal, drainOnly, closes, stop, onParentAnswered, activate, feed } = options;
   const { parent, clock, details, log } = parts;
   const ending = new AbortController();
+  /** Comes later than `ending` where a window closes, else with it. */
+  const cutting = new AbortController();
   const signal = AbortSignal.any([stop, ending.signal]);
+  const partSignal = AbortSignal.any([stop, cutting.signal]);
   // Every request of the pass listens to it; there is no fixed number of them.
-  setMaxListeners(0, signal);
+  setMaxListeners(0, signal, partSignal);
   const watching = new AbortController();
   const watch = closes && closeAt(closes);
   const removals = createRemovals({ ...parts, ...removal });
   const link = watchLink({
     ...{ parent, clock, signal },
     movedBytes: () => parts.progress.bytesDone,
-    onSilent: (reason) => ending.abort(reason),
+    onSilent: (reason) => endNow(reason),
   });
   const transfers: Pass['transfers'] = {
     ...parts.transfers,
     carry: (transfer, how) =>
-      link.during(() => parts.transfers.carry({ ...transfer, onStopped: () => link.doubt() }, how)),
+      link.during(() => parts.transfers.carry({ ...transfer, partSignal, onStopped: () => link.doubt() }, how)),
   };
   let failures = 0;
   let retryAfterMs = 0;
@@ -59,9 +68,16 @@ export async function runPass(options: RunPassOptions): Promise<PassEnd> {
     try {
       await waitUntil(clock, date, watching.signal);
       ending.abort(new WindowClosed('the sync window closed'));
+      await clock.wait(partGraceMs, watching.signal);
+      cutting.abort(ending.signal.reason);
     } catch {
       // The pass ended first.
     }
+  }
+
+  function endNow(reason: unknown): void {
+    ending.abort(reason);
+    cutting.abort(reason);
   }
 
   async function failed(error: unknown, repository?: string): Promise<void> {
@@ -71,7 +87,7 @@ export async function runPass(options: RunPassOptions): Promise<PassEnd> {
     const goesOn = failure.reach === 'repository' || (failure.reach === 'ask' && !(await link.silence()));
     signal.throwIfAborted();
     if (!goesOn) {
-      ending.abort(error);
+      endNow(error);
       throw error;
     }
     if (repository === undefined) {
@@ -101,6 +117,7 @@ export async function runPass(options: RunPassOptions): Promise<PassEnd> {
     const passOptions = { drainOnly, onParentAnswered, feed, ...(activate && { activate }) };
     reach = await syncPass({ ...parts, transfers, signal, failed, removals }, passOptions);
     state = failures > 0 ? 'Failed' : 'Succeeded';
+    if (state === 'Succeeded' && !drainOnly) await parent.dropUploads({ signal });
   } catch (error) {
     state = endedBy(error);
   }

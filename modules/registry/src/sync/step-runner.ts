@@ -85,6 +85,7 @@ export function createStepRunner(options: StepRunnerOptions): StepRunner {
       if (!since) await cursors.forget();
       await ledger.begin(step.trigger, syncKey);
     }
+    ofPass.begin(clock.now());
     onStatus();
     const thorough = ledger.memory.trigger !== 'Scheduled' || isThoroughDue(ledger.memory.lastThorough, clock.now());
     const end = await runPass({

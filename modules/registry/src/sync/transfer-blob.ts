@@ -14,6 +14,8 @@ import { isSentWhole, isWrongContent, sendWhole } from './send-whole.ts';
 /** Told about blobs that really have to cross the link; what the target has already is not counted. */
 export interface TransferProgress {
   found(blob: Descriptor): void;
+  /** So much of it has crossed earlier: an unfinished upload goes on there. */
+  resumed(sizeBytes: number): void;
   /** Negative when received bytes turned out to be wrong and were thrown away. */
   received(sizeBytes: number): void;
   done(blob: Descriptor): void;
@@ -25,6 +27,8 @@ export interface BlobTransfer {
   readonly repository: RepositoryName;
   readonly blob: Descriptor;
   readonly signal: AbortSignal;
+  /** As in `AppendOptions`. */
+  readonly partSignal?: AbortSignal | undefined;
   readonly progress?: TransferProgress | undefined;
   /** That it belongs to; children are told of it. */
   readonly image?: { readonly tag: Tag; readonly platform?: Platform | undefined } | undefined;
@@ -91,7 +95,7 @@ export async function transferBlob(transfer: BlobTransfer, options: TransferBlob
 }
 
 async function tryOnce(transfer: BlobTransfer, options: TransferBlobOptions, meter: Meter): Promise<'sent' | 'absent'> {
-  const { source, target, repository, blob, signal } = transfer;
+  const { source, target, repository, blob, signal, partSignal } = transfer;
   const { rate, arrival, isUrgent } = options;
   // Who waits for a blob reads it while it arrives.
   if (isSentWhole(transfer) && !isUrgent()) {
@@ -100,7 +104,7 @@ async function tryOnce(transfer: BlobTransfer, options: TransferBlobOptions, met
   const upload = await target.beginBlob(repository, blob, { signal });
   arrival.receiveInto(upload);
   try {
-    meter.standAt(upload.offset);
+    meter.beginAt(upload.offset);
     if (upload.offset < blob.size) {
       const content = await source.readBlob(repository, blob.digest, { offset: upload.offset, signal });
       if (!content) {
@@ -110,7 +114,7 @@ async function tryOnce(transfer: BlobTransfer, options: TransferBlobOptions, met
       // A source that hangs ends with the pass, too.
       addAbortSignal(signal, content);
       try {
-        await upload.append(paced(content, blob, paceFor(upload, options, signal), meter), { signal, isOurs: true });
+        await upload.append(piecesFor(upload, content, transfer, options, meter), { signal, partSignal, isOurs: true });
       } finally {
         content.destroy();
         meter.standAt(upload.offset);
@@ -128,30 +132,40 @@ async function tryOnce(transfer: BlobTransfer, options: TransferBlobOptions, met
   }
 }
 
-/** For what is read: the rate, unless the upload keeps to it as it sends. */
-function paceFor(upload: BlobUpload, { rate, isUrgent }: TransferBlobOptions, signal: AbortSignal): Pace {
-  const pace: Pace = (sizeBytes) => rate.take(sizeBytes, { signal, isUrgent });
-  if (!upload.paceWith) return pace;
-  upload.paceWith(pace);
-  return (sizeBytes) => Promise.resolve(sizeBytes);
-}
-
-/** The content in pieces as they may pass. */
-async function* paced(
+/**
+ * The content in pieces as they may pass. It counts as it is read; where the upload gathers it and sends it in parts at
+ * a pace of its own, as these leave.
+ */
+function piecesFor(
+  upload: BlobUpload,
   content: AsyncIterable<Uint8Array>,
-  blob: Descriptor,
-  pace: Pace,
+  { blob, signal }: BlobTransfer,
+  { rate, isUrgent }: TransferBlobOptions,
   meter: Meter,
 ): AsyncGenerator<Uint8Array> {
-  for await (const chunk of content) {
-    if (meter.position + chunk.length > blob.size) throw new RegistryError('DIGEST_INVALID');
-    for (let passed = 0; passed < chunk.length;) {
-      const granted = await pace(chunk.length - passed);
-      yield granted === chunk.length ? chunk : chunk.subarray(passed, passed + granted);
-      passed += granted;
-      meter.standAt(meter.position + granted);
+  const pace: Pace = (sizeBytes, ofPart = signal) => rate.take(sizeBytes, { signal: ofPart, isUrgent });
+  /** Where what was read ends. */
+  let end = upload.offset;
+  upload.paceWith?.(async (sizeBytes, ofPart) => {
+    const granted = await pace(sizeBytes, ofPart);
+    // A part that is sent a second time is counted once.
+    meter.standAt(Math.min(end, meter.position + granted));
+    return granted;
+  });
+
+  async function* pieces(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of content) {
+      if (end + chunk.length > blob.size) throw new RegistryError('DIGEST_INVALID');
+      for (let passed = 0; passed < chunk.length;) {
+        const granted = upload.paceWith ? chunk.length : await pace(chunk.length - passed);
+        end += granted;
+        yield granted === chunk.length ? chunk : chunk.subarray(passed, passed + granted);
+        passed += granted;
+        if (!upload.paceWith) meter.standAt(end);
+      }
     }
   }
+  return pieces();
 }
 
 /** The first error is the one to tell; a failure to let go only costs bytes. */
@@ -165,21 +179,39 @@ async function letGo(upload: BlobUpload, discard: boolean): Promise<void> {
 
 interface Meter {
   readonly position: number;
+  /** A try begins here: the first one where an earlier transfer got to. */
+  beginAt(position: number): void;
   standAt(position: number): void;
 }
 
 /** Tells positions within one blob to whoever reads along, and to progress the differences that it adds up. */
 function createMeter(progress: TransferProgress | undefined, arrival: ArrivalRecorder): Meter {
   let position = 0;
+  /** What had crossed before the first try, as far as it is still there. */
+  let resumed: number | undefined;
+
+  function standAt(next: number): void {
+    const lost = Math.max(0, (resumed ??= 0) - next);
+    const crossed = next - position + lost;
+    if (lost > 0) progress?.resumed(-lost);
+    if (crossed !== 0) progress?.received(crossed);
+    resumed -= lost;
+    position = next;
+    arrival.standAt(next);
+  }
+
   return {
     get position() {
       return position;
     },
-    standAt(next) {
-      if (next !== position) progress?.received(next - position);
-      position = next;
-      arrival.standAt(next);
+    beginAt(next) {
+      if (resumed === undefined) {
+        if (next > 0) progress?.resumed(next);
+        resumed = position = next;
+      }
+      standAt(next);
     },
+    standAt,
   };
 }
 
