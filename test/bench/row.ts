@@ -43,7 +43,10 @@ function verdict({ goal, unit }: Work, ours: number, toPeer = NaN, toNginx = NaN
   if (atLeast !== undefined) parts.push([`≥ ${atLeast} ${unit}`, ours >= atLeast]);
   if (atMost !== undefined) parts.push([`≤ ${atMost} ${unit}`, ours <= atMost]);
   if (finishes) parts.push(['finishes', ours > 0]);
-  return [parts.map(([text]) => text).join('; '), parts.length === 0 ? '' : parts.every(([, met]) => met) ? 'yes' : 'no'];
+  return [
+    parts.map(([text]) => text).join('; '),
+    parts.length === 0 ? '' : parts.every(([, met]) => met) ? 'yes' : 'no',
+  ];
 }
 
 function figureOf(values: readonly number[] | undefined, unit: string): string {

@@ -154,10 +154,12 @@ describe('sync over a network that fails', function () {
     const path = await pushAbove();
     await tells('that the image is under way', isUnderWay);
     await network.pull();
+    const pulledMs = performance.now();
     expect(await isBelow(path)).to.equal(false);
     await tells('Offline', ({ connectionState, statusDetails }) => {
       return connectionState === 'Offline' && statusDetails?.some(({ code }) => code === 'PARENT_UNREACHABLE') === true;
     });
+    expect(performance.now() - pulledMs).to.be.below(90_000);
     await network.plug();
     await arrives(path);
     await tells('in sync', ({ inSync, connectionState }) => inSync === true && connectionState === 'Online');

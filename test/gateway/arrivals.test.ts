@@ -28,6 +28,22 @@ describe('createArrivals()', () => {
     expect(arrivals.after(arrivals.head)).to.deep.equal([]);
   });
 
+  it('tells what is mentioned for a minute, and no longer when the clock is set back', async () => {
+    const pushed = { repository: plant.repository, digest: plant.digest, size: plant.size };
+    for (const laterMs of [60_000, -1]) {
+      const clock = new ManualClock();
+      const arrivals = createArrivals({ clock });
+      arrivals.mention(pushed);
+      await clock.advance(59_999);
+      arrivals.begin(office);
+      expect(arrivals.after(0)).to.deep.equal([pushed, office]);
+      clock.jump(-59_999);
+      expect(arrivals.after(0)).to.deep.equal([pushed, office]);
+      clock.jump(laterMs);
+      expect(arrivals.after(0)).to.deep.equal([office]);
+    }
+  });
+
   it('tells everything to who heard numbers of an earlier run, whatever the clock said then', async () => {
     const clock = new ManualClock();
     const { head } = createArrivals({ clock });

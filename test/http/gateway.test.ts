@@ -132,6 +132,19 @@ describe('the message feed', () => {
       expect((await restart()).children()[0]).to.deep.include(silent);
     });
 
+    it('is forgotten with when it was last seen, once the child is no longer in the settings', async () => {
+      const { store, gateway, clock, log } = server;
+      await tell({});
+      gateway.apply({ mode: 'ReadWrite', children: [] });
+      gateway.apply({ mode: 'ReadWrite', children: [plant7line3] });
+      expect(gateway.children()[0]).not.to.have.any.keys('lastSeen', 'connectionState', 'inSync');
+      const written = async (): Promise<object> => (await store.records.get('gateway-last-seen')) as object;
+      while (Object.keys(await written()).length > 0) await new Promise((resolve) => setImmediate(resolve));
+      const restarted = await openGateway({ records: store.records, clock, log });
+      restarted.apply({ mode: 'ReadWrite', children: [plant7line3] });
+      expect(restarted.children()[0]).not.to.have.property('lastSeen');
+    });
+
     it('is taken from the active instance alone', async () => {
       expect((await tell({ instanceId: 'two' })).code).to.equal('ALREADY_ACTIVATED');
       expect((await server.ask('PUT', status, { as: reader, body: '{}' })).status).to.equal(401);

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { buffer } from 'node:stream/consumers';
 import { digestOf } from '../../modules/registry/src/oci/digest.ts';
 import { mediaTypes } from '../../modules/registry/src/oci/media-types.ts';
 import { nothingElsewhere } from '../../modules/registry/src/http/on-miss.ts';
@@ -125,6 +126,21 @@ describe('pulling', () => {
 
     it('answers BLOB_UNKNOWN in a repository that has no link to the blob', async () => {
       expect(await server.ask('GET', `/v2/plant/other/blobs/${digest}`)).to.include({ code: 'BLOB_UNKNOWN' });
+    });
+
+    it('sends a blob whole to many who pull it at once, while one of them does not read', async () => {
+      // More than the sockets' buffers take.
+      const huge = Buffer.alloc(24 * 1024 * 1024, 'connected registry ');
+      await pushBlob(server.store.local, name, huge);
+      const path = `/v2/${name}/blobs/${digestOf(huge)}`;
+      const headers = { Authorization: authorization(admin) };
+      const idle = httpRequest({ host: '127.0.0.1', port: server.port, path, headers, agent: false }).end();
+      const [unread] = (await once(idle, 'response')) as [IncomingMessage];
+      const range = server.ask('GET', path, { headers: { range: 'bytes=0-99999' } });
+      const answers = await Promise.all(Array.from({ length: 4 }, () => server.ask('GET', path)));
+      for (const { body } of answers) expect(body.equals(huge)).to.equal(true);
+      expect((await range).body.equals(huge.subarray(0, 100_000))).to.equal(true);
+      expect((await buffer(unread)).equals(huge)).to.equal(true);
     });
 
     it('lets go of a client that breaks off, and serves the next', async () => {

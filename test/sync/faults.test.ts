@@ -340,3 +340,52 @@ describe('sync over a link that moves no byte', () => {
     expect(site.proxy.passedBytes).to.equal(image.blobs.reduce((sum, { length }) => sum + length, 0));
   });
 });
+
+/** As patient with single questions as in real life, so that only the watch can tell within the tests' time. */
+describe('sync over a link on which nobody answers a question any more', () => {
+  let site: FaultySite;
+
+  beforeEach(async () => {
+    site = await openFaultySite({ answerTimeoutMs: 60_000, writeTimeoutMs: 60_000 });
+    const image = sampleImage([randomBytes(layerBytes), 'small']);
+    await pushImage(site.parent.store.local, down, image, v1);
+    await pushImage(site.parent.store.local, down, sampleImage(['signature'], { subject: image.manifest }));
+    await pushImage(site.store.local, up, sampleImage([randomBytes(layerBytes)]), v1);
+  });
+  afterEach(() => site.close());
+
+  const isOffline = ({ connectionState, details }: SyncStatus): boolean =>
+    connectionState === 'Offline' && details.some(({ code }) => code === 'PARENT_UNREACHABLE');
+
+  for (const question of [
+    ...(['activation', 'messages', 'catalog', 'tags', 'manifest', 'referrers'] as const),
+    ...(['upload POST', 'upload PUT', 'manifest PUT'] as const),
+  ]) {
+    it(`is Offline, when that begins with: ${question}`, async () => {
+      const struck = site.proxy.fail(requests[question], { kind: 'silent', afterBytes: 0 });
+      site.start();
+      await struck;
+      void site.proxy.fail(/./, { kind: 'silent', afterBytes: 0 });
+      const begunMs = site.clock.now().getTime();
+      await site.until(isOffline);
+      expect(site.clock.now().getTime() - begunMs).to.be.at.least(20_000);
+      site.proxy.heal();
+      await site.until(({ inSync }) => inSync);
+      expect(await contentsOf(site.store)).to.deep.equal(await contentsOf(site.parent.store));
+    });
+  }
+
+  it('stays Syncing while one question waits, for as long as the parent answers another', async () => {
+    let arrive = (): void => undefined;
+    const until = new Promise<void>((resolve) => (arrive = resolve));
+    const struck = site.proxy.fail(requests.manifest, { kind: 'late', until });
+    site.start();
+    await struck;
+    const begunMs = site.clock.now().getTime();
+    const status = await site.until(() => site.clock.now().getTime() - begunMs > 600_000);
+    expect(status).to.deep.include({ connectionState: 'Syncing', details: [] });
+    expect(site.proxy.lines.filter((line) => line === 'GET /v2/')).to.have.length.of.at.least(10);
+    arrive();
+    await site.until(({ inSync }) => inSync);
+  });
+});

@@ -80,7 +80,7 @@ export async function openFaultySite(given: Partial<Patience> = {}): Promise<Fau
   const directory = await temporaryDirectory();
   const patience = {
     ...{ attempts: 1, connectTimeoutMs: patienceMs, answerTimeoutMs: patienceMs },
-    ...{ writeTimeoutMs: patienceMs, idleTimeoutMs: patienceMs },
+    ...{ pingTimeoutMs: patienceMs, writeTimeoutMs: patienceMs, idleTimeoutMs: patienceMs },
     ...given,
   };
 

@@ -63,6 +63,50 @@ describe('an image on its way through layers', () => {
     );
   });
 
+  it('is counted while it comes, and once', async () => {
+    const [, bottom] = (await open(2)) as [ChainLayer, ChainLayer];
+    const before = bottom.engine.status();
+    const begun = bottom.registry.clock.now();
+    const passed = bottom.gate.passedBytes;
+    await push(2 * mebibyte);
+    await chain.comes(() => bottom.gate.passedBytes - passed >= 2 * mebibyte - 1000);
+    await chain.comes(() => bottom.engine.status().bytesDone >= 2 * mebibyte - 100_000);
+    const status = bottom.engine.status();
+    expect(status).to.include({ connectionState: 'Syncing', blobsDone: 0, blobsTotal: 1, bytesTotal: 3 * mebibyte });
+    expect(status.bytesDone).to.be.at.most(2 * mebibyte);
+    expect(status.moved!.since).to.be.within(begun, bottom.registry.clock.now());
+    expect(status.moved!.bytes).to.equal(status.bytesDone);
+    expect(status.lastSyncStartTime).to.deep.equal(before.lastSyncStartTime);
+    letAllThrough();
+    await chain.comes(() => has(bottom));
+    await bottom.inSync();
+    const all = { blobsDone: 2, blobsTotal: 2, bytesDone: sizeBytes(), bytesTotal: sizeBytes() };
+    expect(bottom.engine.status()).to.include(all);
+    // The next pass tells of what it does itself.
+    await bottom.registry.clock.advance(60_000);
+    await chain.comes(() => bottom.engine.status().lastSyncStartTime! > status.lastSyncStartTime!);
+    await bottom.inSync();
+    await bottom.registry.clock.advance(60_000);
+    await chain.comes(() => bottom.engine.status().bytesTotal === 0);
+  });
+
+  it('is given up, and the layer Offline, when its parent falls silent', async () => {
+    const [, bottom] = (await open(2)) as [ChainLayer, ChainLayer];
+    const passed = bottom.gate.passedBytes;
+    await push(2 * mebibyte);
+    await chain.comes(() => bottom.gate.passedBytes - passed >= 2 * mebibyte - 1000);
+    await chain.comes(() => bottom.engine.status().bytesDone === bottom.gate.passedBytes - passed);
+    void bottom.gate.fail(/./, { kind: 'silent', afterBytes: 0 });
+    expect(bottom.engine.status().connectionState).to.equal('Syncing');
+    await bottom.registry.clock.advance(30_000);
+    await chain.comes(() => bottom.engine.status().connectionState === 'Offline');
+    expect(bottom.engine.status().details.map(({ code }) => code)).to.deep.equal(['PARENT_UNREACHABLE']);
+    bottom.gate.heal();
+    letAllThrough();
+    await chain.comes(() => has(bottom));
+    expect(bottom.gate.passedBytes - passed).to.be.within(sizeBytes(), sizeBytes() + 1000);
+  });
+
   it('is nothing that clients can see, or pull, before it is there', async () => {
     const [top, bottom] = (await open(2)) as [ChainLayer, ChainLayer];
     await push(mebibyte);
@@ -102,6 +146,9 @@ describe('an image on its way through layers', () => {
     await chain.comes(() => has(bottom));
     // The gate counts the answer that there is no such blob, too.
     expect(bottom.gate.passedBytes - before).to.be.within(sizeBytes(), sizeBytes() + 1000);
+    await bottom.inSync();
+    const all = { blobsDone: 2, blobsTotal: 2, bytesDone: sizeBytes(), bytesTotal: sizeBytes() };
+    expect(bottom.engine.status()).to.include(all);
   });
 
   it('stops at the end of the child’s window, and goes on there in the next', async () => {
@@ -121,6 +168,61 @@ describe('an image on its way through layers', () => {
     await bottom.registry.clock.advance(hourMs / 2);
     await chain.comes(() => has(bottom));
     expect(bottom.gate.passedBytes - before).to.equal(sizeBytes());
+  });
+
+  describe('that is still being pushed to the top', () => {
+    const [first, second] = [randomBytes(2 * mebibyte), randomBytes(2 * mebibyte)];
+    const bigImage = sampleImage([first, second]);
+    const ofLayer = (bytes: Buffer, name = 'plant/hello') => `/v2/${name}/blobs/${digestOf(bytes)}`;
+    const comesTo = (layer: ChainLayer, bytes: Buffer) =>
+      chain.comes(() => layer.registry.store.replica.hasBlob(hello, digestOf(bytes)));
+
+    async function post(query: string, body?: Buffer, name = 'plant/hello'): Promise<void> {
+      const answer = await chain.cloud.ask('POST', `/v2/${name}/blobs/uploads/?${query}`, body ? { body } : {});
+      expect(answer.status).to.equal(201);
+    }
+
+    it('comes down blob by blob, each once on each link', async () => {
+      const layers = await open(2);
+      const [middle, bottom] = layers as [ChainLayer, ChainLayer];
+      const before = layers.map(({ gate }) => gate.passedBytes);
+      await post(`digest=${digestOf(first)}`, first);
+      await comesTo(bottom, first);
+      const session = await chain.cloud.ask('POST', '/v2/plant/hello/blobs/uploads/');
+      const location = String(session.headers.location);
+      await chain.cloud.ask('PATCH', location, { body: second });
+      await chain.cloud.ask('PUT', `${location}?digest=${digestOf(second)}`);
+      await comesTo(bottom, second);
+      for (const { registry } of [middle, bottom]) {
+        expect(await registry.store.resolveTag(hello, v2)).to.equal(undefined);
+      }
+      await pushImage(chain.cloud.store.local, hello, bigImage, v2);
+      await chain.comes(async () => (await bottom.registry.store.resolveTag(hello, v2)) === bigImage.manifest.digest);
+      const sizeOfAll = bigImage.blobs.reduce((sum, { length }) => sum + length, 0);
+      expect(layers.map(({ gate }, index) => gate.passedBytes - before[index]!)).to.deep.equal([sizeOfAll, sizeOfAll]);
+    });
+
+    it('comes down where a blob was only mounted, and a child may not have it from there', async () => {
+      const [, bottom] = (await open(2)) as [ChainLayer, ChainLayer];
+      await post(`digest=${digestOf(first)}`, first, 'office/hello');
+      await post(`mount=${digestOf(first)}&from=office/hello`);
+      await comesTo(bottom, first);
+      expect(bottom.gate.asked(`GET ${ofLayer(first, 'office/hello')}`)).to.equal(0);
+    });
+
+    it('waits where only some tags or platforms are wanted, and where blobs are small', async () => {
+      const rule = { name: 'plant/hello', platforms: ['linux/amd64'] };
+      const [middle, bottom] = (await open(2, { repositories: [rule] })) as [ChainLayer, ChainLayer];
+      const small = randomBytes(mebibyte - 1);
+      await post(`digest=${digestOf(small)}`, small);
+      await post(`digest=${digestOf(first)}`, first);
+      await comesTo(middle, first);
+      const heardAll = `arriving=${middle.registry.gateway.arrivals.head}`;
+      await chain.comes(() => bottom.gate.lines.some((line) => line.includes(heardAll)));
+      expect(await bottom.registry.store.replica.hasBlob(hello, digestOf(first))).to.equal(false);
+      expect(bottom.gate.asked(`GET ${ofLayer(first)}`)).to.equal(0);
+      expect(middle.gate.asked(`GET ${ofLayer(small)}`)).to.equal(0);
+    });
   });
 
   it('is fetched as far as the rules of the child want it', async () => {

@@ -45,6 +45,7 @@ describe('followMessages()', () => {
   let clock: ManualClock;
   let changes: number;
   let refusals: number;
+  let silences: number;
   let arriving: string[];
   let stop: AbortController;
   let ended: Promise<void>;
@@ -60,12 +61,14 @@ describe('followMessages()', () => {
       onChange: () => (changes += 1),
       onArriving: (blobs) => arriving.push(...blobs.map(({ digest }) => digest)),
       onRefused: () => (refusals += 1),
+      onSilent: () => (silences += 1),
     });
   }
 
   beforeEach(() => {
     [feed, clock, changes, refusals, stop] = [new Feed(), new ManualClock(), 0, 0, new AbortController()];
     arriving = [];
+    silences = 0;
   });
   afterEach(async () => {
     stop.abort(new Error('the test is over'));
@@ -134,6 +137,20 @@ describe('followMessages()', () => {
     await turn(answer(5));
     expect([arriving, changes]).to.deep.equal([[blob.digest], 0]);
     expect(feed.heard).to.deep.equal([0, 70, 71, 0]);
+  });
+
+  it('tells once that the parent does not answer any more, and again after it has answered', async () => {
+    follow(5);
+    for (const expected of [1, 1]) {
+      await turn(new ParentError('unreachable', 'gone'));
+      expect(silences).to.equal(expected);
+    }
+    await turn(answer(5));
+    await turn(new ParentError('broken', 'nonsense'));
+    expect(silences).to.equal(1);
+    await turn(answer(5));
+    await turn(new ParentError('unreachable', 'gone'));
+    expect([silences, changes]).to.deep.equal([2, 0]);
   });
 
   it('tells that this instance is not the active one', async () => {

@@ -4,7 +4,7 @@ import { startAcrStandin, type AcrStandin, type AcrStandinOptions } from '../hel
 import { pushImage, sampleImage, sampleIndex } from '../helpers/images.ts';
 import { repository, tag } from '../helpers/names.ts';
 import { rules, withSite, type Site } from './pass-fixture.ts';
-import { patiently } from './patiently.ts';
+import { patiently, shorterThanLooks } from './patiently.ts';
 import { freshForMs } from '../../modules/registry/src/sync/pull.ts';
 
 const token = { name: 'plant7', password: 'sync-password' };
@@ -22,7 +22,9 @@ function withAcr(
     try {
       await withSite(
         (site) =>
-          body(site, acr, (given) => patiently(site.clock, site.pass({ rules: rules(hello, tools), ...given }))),
+          body(site, acr, (given) =>
+            patiently(site.clock, site.pass({ rules: rules(hello, tools), ...given }), shorterThanLooks),
+          ),
         {
           carries: () => false,
           connect: ({ clock, log }) =>

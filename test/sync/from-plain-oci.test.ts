@@ -8,7 +8,7 @@ import { pushImage, sampleImage, sampleIndex } from '../helpers/images.ts';
 import { repository, tag } from '../helpers/names.ts';
 import { startOciStandin, type OciStandin, type Quirks } from '../helpers/oci-standin.ts';
 import { rules, withSite, type Site } from './pass-fixture.ts';
-import { patiently } from './patiently.ts';
+import { patiently, shorterThanLooks } from './patiently.ts';
 
 const hello = repository('plant/hello');
 const [v1, v2] = [tag('v1'), tag('v2')];
@@ -24,7 +24,10 @@ function withPlainParent(
     const patience = { idleTimeoutMs: 300, answerTimeoutMs: 2000 };
     try {
       await withSite(
-        (site) => body(site, parent, (given) => patiently(site.clock, site.pass({ rules: rules(hello), ...given }))),
+        (site) =>
+          body(site, parent, (given) =>
+            patiently(site.clock, site.pass({ rules: rules(hello), ...given }), shorterThanLooks),
+          ),
         {
           connect: ({ clock, log }) =>
             connectParent({ endpoint: parent.endpoint, protocol: 'http', clock, log, patience }),

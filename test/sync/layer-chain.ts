@@ -81,7 +81,7 @@ async function openLayer(above: RegistryServer): Promise<ChainLayer> {
     connect: ({ gatewayEndpoint }) =>
       connectParent({
         ...{ endpoint: gatewayEndpoint, protocol: 'http', credentials: sync, self, clock, log },
-        patience: { attempts: 1 },
+        patience: { attempts: 1, pingTimeoutMs: 300 },
       }),
     onStatus: () => news(),
     onArriving: (blob) => gateway.arrivals.begin(blob),

@@ -23,6 +23,7 @@ export class MemoryRegistry implements ParentRegistry {
   readonly endpoint = 'parent.example';
   /** `method repository what`, in order. */
   readonly calls: string[] = [];
+  answers = 0;
   closed = false;
   before: (call: string, options: Cancellable) => void | Promise<void> = () => undefined;
   content: (bytes: Buffer, offset: number) => Readable = (bytes, offset) => Readable.from([bytes.subarray(offset)]);
@@ -49,6 +50,7 @@ export class MemoryRegistry implements ParentRegistry {
     this.calls.push(call);
     await this.before(call, options);
     options.signal?.throwIfAborted();
+    this.answers += 1;
   }
 
   async ping(options?: Cancellable): Promise<void> {

@@ -29,6 +29,7 @@ export function createAuth(options: AuthOptions): Auth {
   const passwords = createPasswordChecker();
   const owners = new WeakMap<Access, Owner>();
   let principals: ReadonlyMap<string, Principal> = new Map();
+  const known = new WeakMap<Owner, { readonly principal: Principal; readonly access: Access }>();
   let generation = 0;
   apply({ clientTokens: [], scopeMaps: [], children: [] });
 
@@ -117,12 +118,18 @@ export function createAuth(options: AuthOptions): Auth {
     return access ?? 'the token was withdrawn: its owner or password is no longer valid';
   }
 
-  /** What the owner may do at this moment; undefined when it is gone or disabled, or its password replaced or expired. */
+  /**
+   * What the owner may do at this moment, the same for the same claims until an `apply`, which makes every principal
+   * anew; undefined when it is gone or disabled, or its password replaced or expired.
+   */
   function current(owner: Owner, scopes?: readonly Scope[]): Access | undefined {
     const principal = principals.get(owner.principal);
     if (!principal || !livePasswords(principal, clock.now()).some(({ id }) => id === owner.passwordId))
       return undefined;
+    const same = known.get(owner);
+    if (same?.principal === principal) return same.access;
     const access = accessOf(principal, scopes);
+    known.set(owner, { principal, access });
     owners.set(access, { principal: owner.principal, passwordId: owner.passwordId });
     return access;
   }

@@ -16,7 +16,7 @@ export interface Gateway {
   readonly journalId: string;
   /** What children hear of before it is in the journal. */
   readonly arrivals: Arrivals;
-  /** New settings: children that are not in them any more are released. */
+  /** New settings: children that are not in them any more are released and forgotten. */
   apply(settings: Pick<Settings, 'mode' | 'children'>): void;
   holder(name: string): ChildActivation | undefined;
   /** Throws ACTIVATION_REFUSED, ALREADY_ACTIVATED. */
@@ -52,6 +52,9 @@ export async function openGateway(options: {
     arrivals: createArrivals({ clock }),
     apply(next) {
       settings = next;
+      const kept = new Set(next.children.map(({ name }) => name.toLowerCase()));
+      for (const key of told.keys()) if (!kept.has(key)) told.delete(key);
+      void lastSeen.keepOnly(kept);
       register
         .keepOnly(next.children.map(({ name }) => name))
         .catch((error: unknown) => log.error('Children could not be released.', { error }));

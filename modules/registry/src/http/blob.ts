@@ -6,7 +6,8 @@ import { answerBytes, answerEmpty, type Headers } from './answer.ts';
 import { etagOf, isUnmodified, rangeHeaderOf } from './conditional.ts';
 import type { Exchange } from './exchange.ts';
 import { answerBytesLimit } from './quick-answers.ts';
-import { readPart, sendBlob, smallBytes } from './send-blob.ts';
+import { readPart } from './read-part.ts';
+import { sendBlob, smallBytes } from './send-blob.ts';
 
 interface BlobParameters {
   readonly name: RepositoryName;
@@ -57,7 +58,17 @@ export async function getBlob(exchange: Exchange, { name, digest }: BlobParamete
         ...(range && { 'Content-Range': `bytes ${range.start}-${range.end}/${size}` }),
       });
     };
-    await sendBlob(response, blob, { start, length }, { buffers: exchange.buffers, head });
+    await sendBlob(
+      response,
+      blob,
+      { start, length },
+      {
+        pieces: exchange.pieces,
+        // What still arrives may fail for one client and not for the next.
+        content: stored && digest,
+        head,
+      },
+    );
   } finally {
     await blob.close();
   }

@@ -19,6 +19,7 @@ import { audit, isAudited, observe } from './observe.ts';
 import { nothingElsewhere, type OnMiss } from './on-miss.ts';
 import { compileTrust, isAddressedTo, originOf } from './origin.ts';
 import { parseParameters } from './parameters.ts';
+import { createPieces } from './pieces.ts';
 import { createQuickAnswers } from './quick-answers.ts';
 import { createRouter, type Match } from './router.ts';
 import { ClientGone } from './send-blob.ts';
@@ -69,7 +70,7 @@ export function createApi(options: ApiOptions): RequestListener {
   const { patience = () => endless } = options;
   const route = createRouter(endpoints);
   const trust = compileTrust(options.trustedProxies);
-  const buffers = createBufferPool({ sizeBytes: pumpBytes, keep: pumpBuffersKept });
+  const pieces = createPieces({ buffers: createBufferPool({ sizeBytes: pumpBytes, keep: pumpBuffersKept }) });
 
   const quick = createQuickAnswers({
     store,
@@ -110,7 +111,7 @@ export function createApi(options: ApiOptions): RequestListener {
         store,
         auth,
         gateway,
-        buffers,
+        pieces,
         remember(headers, bytes) {
           const repository = match.kind === 'found' ? parseRepositoryName(match.raw['name'] ?? '') : undefined;
           if (match.kind !== 'found' || !repository) return;

@@ -3,9 +3,9 @@ import type { Access, Auth } from '../auth/auth.ts';
 import type { Gateway } from '../gateway/open-gateway.ts';
 import type { Store } from '../store/store.ts';
 import type { Headers } from './answer.ts';
-import type { BufferPool } from './buffer-pool.ts';
 import type { OnMiss } from './on-miss.ts';
 import type { Origin } from './origin.ts';
+import type { Pieces } from './pieces.ts';
 
 /** One request and its answer, with what a handler needs to serve it. */
 export interface Exchange {
@@ -17,7 +17,7 @@ export interface Exchange {
   readonly store: Store;
   readonly auth: Auth;
   readonly gateway: Gateway;
-  readonly buffers: BufferPool;
+  readonly pieces: Pieces;
   /** Lets the same read be answered from memory while nothing changes. */
   readonly remember: (headers: Headers, bytes: Buffer) => void;
   /** Asks elsewhere for what the store does not have; set for callers who may read. */

@@ -9,7 +9,8 @@ import type { PathParameters } from './endpoint.ts';
  */
 export function parseParameters(raw: Readonly<Record<string, string>>, method: string): PathParameters {
   const parsed: { -readonly [K in keyof PathParameters]?: PathParameters[K] } = {};
-  for (const [key, encoded] of Object.entries(raw)) {
+  for (const key in raw) {
+    const encoded = raw[key] ?? '';
     const text = decode(encoded) ?? '';
     if (key === 'name') parsed.name = parseRepositoryName(text) ?? refuse('NAME_INVALID', encoded);
     if (key === 'digest') parsed.digest = parseDigest(text) ?? refuseDigest(encoded);

@@ -9,10 +9,12 @@ const aheadBytes = 1024 * 1024;
 
 /**
  * The body, where all of it came with its head, as that of a small push does: node has it in memory, and nobody has to
- * listen for it. Undefined where some is still to come, or there is none.
+ * listen for it. Undefined where some is still to come, or there is none. (Node says `complete` only after the handler
+ * had its first turn.)
  */
 export function bodyAtHand(request: IncomingMessage): Buffer | undefined {
-  return request.complete ? ((request.read() as Buffer | null) ?? undefined) : undefined;
+  const isHere = request.complete || request.readableLength === contentLengthOf(request);
+  return isHere ? ((request.read() as Buffer | null) ?? undefined) : undefined;
 }
 
 /** The body as it arrives. Leaving it early keeps the connection, so that an error can still be answered. */

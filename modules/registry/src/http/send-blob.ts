@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { OpenBlob } from '../store/store.ts';
-import type { BufferPool } from './buffer-pool.ts';
+import type { Piece, Pieces } from './pieces.ts';
+import { readPart } from './read-part.ts';
 
 /** Up to here one read and one write are cheaper than two pooled buffers. */
 export const smallBytes = 64 * 1024;
@@ -11,14 +12,19 @@ export class ClientGone extends Error {}
 /**
  * Sends `length` bytes from `start` and ends the answer. `head` is written when the first of them are there: until then
  * a failure can still be told.
- * One buffer is filled from the disk while the other is on its way to the client, never more: a slow client
- * costs two buffers. Throws ClientGone, or what reading threw.
+ * One piece is read from the disk while the other is on its way to the client, never more: a slow client costs two
+ * buffers. Answers with the same `content` share what they read at the same time. Throws ClientGone, or what reading
+ * threw.
  */
 export async function sendBlob(
   response: ServerResponse,
   blob: OpenBlob,
   part: { readonly start: number; readonly length: number },
-  { buffers, head }: { readonly buffers: BufferPool; readonly head: () => void },
+  {
+    pieces,
+    content,
+    head,
+  }: { readonly pieces: Pieces; readonly content?: string | undefined; readonly head: () => void },
 ): Promise<void> {
   const stop = part.start + part.length;
   if (blob.bytes) {
@@ -32,41 +38,29 @@ export async function sendBlob(
     response.end(bytes);
     return;
   }
-  let [filling, sending] = [buffers.take(), buffers.take()];
-  let sent: Promise<void> = Promise.resolve();
-  for (let position = part.start; position < stop;) {
-    const count = await readSome(blob, filling.subarray(0, stop - position), position);
-    if (position === part.start) head();
+  const held: Piece[] = [];
+  try {
+    let sent: Promise<void> = Promise.resolve();
+    for (let position = part.start; position < stop;) {
+      const piece = pieces.take(blob, { position, length: stop - position }, content);
+      held.push(piece);
+      const bytes = (await piece.bytes).subarray(0, stop - position);
+      if (position === part.start) head();
+      await sent;
+      // Sent a while ago, but held until now for those who are a little behind.
+      if (held.length > 1) held.shift()?.release();
+      sent = write(response, bytes);
+      // The failure is met at the next `await sent`; until then it must not count as unhandled.
+      sent.catch(() => undefined);
+      position += bytes.length;
+    }
     await sent;
-    sent = write(response, filling.subarray(0, count));
-    // The failure is met at the next `await sent`; until then it must not count as unhandled.
-    sent.catch(() => undefined);
-    position += count;
-    [filling, sending] = [sending, filling];
+  } catch (error) {
+    for (const piece of held) piece.release('unsent');
+    throw error;
   }
-  await sent;
-  // Not given back after a failure: the socket may still hold on to them.
-  buffers.give(filling);
-  buffers.give(sending);
+  for (const piece of held) piece.release();
   response.end();
-}
-
-/** `part` of a blob, whole in memory: for small ones. */
-export async function readPart(
-  blob: OpenBlob,
-  part: { readonly start: number; readonly length: number },
-): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafe(part.length);
-  for (let filled = 0; filled < part.length;) {
-    filled += await readSome(blob, bytes.subarray(filled), part.start + filled);
-  }
-  return bytes;
-}
-
-async function readSome(blob: OpenBlob, buffer: Buffer, position: number): Promise<number> {
-  const count = await blob.read(buffer, position);
-  if (count === 0) throw new Error(`a blob ended at byte ${position}, before its size`);
-  return count;
 }
 
 /** Resolves when the bytes have left the process, which is what holds a fast disk back for a slow client. */

@@ -1,5 +1,6 @@
 import { RegistryError } from '../errors.ts';
 import { algorithmOf, isDigestAlgorithm, parseDigest, type Digest, type DigestAlgorithm } from '../oci/digest.ts';
+import { smallestArrivingBytes, type ArrivingBlob } from '../oci/arriving-blob.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import { parseChunkRange } from '../oci/range.ts';
 import type { UploadSession } from '../store/store.ts';
@@ -17,8 +18,10 @@ interface SessionParameters {
 /** [end-4a] Opens a session · [end-4b] takes a whole blob · [end-4c] for another algorithm · [end-11] mounts. */
 export async function startUpload(exchange: Exchange, { name }: { readonly name: RepositoryName }): Promise<void> {
   const { query, response, store } = exchange;
-  const mounted = await tryMount(exchange, name);
+  const mounted = query.has('mount') ? await tryMount(exchange, name) : undefined;
   if (mounted) {
+    const { size } = (await store.statBlob(name, mounted)) ?? { size: 0 };
+    announce(exchange, name, { digest: mounted, size });
     answerBlob(exchange, name, mounted);
     return;
   }
@@ -31,6 +34,7 @@ export async function startUpload(exchange: Exchange, { name }: { readonly name:
   try {
     await append(exchange, session);
     await session.commit(digest);
+    announce(exchange, name, { digest, size: session.offset });
   } catch (error) {
     // Nobody was told of this session, so nobody can go on with it.
     await session.cancel().catch(() => undefined);
@@ -59,10 +63,20 @@ export async function finishUpload(exchange: Exchange, { name, upload }: Session
   try {
     if (hasBody(exchange.request)) await append(exchange, session);
     await session.commit(digest);
+    announce(exchange, name, { digest, size: session.offset });
   } finally {
     await session.release();
   }
   answerBlob(exchange, name, digest);
+}
+
+/** Lets children begin to fetch it while the client still pushes the rest of the image. */
+function announce(
+  { gateway }: Exchange,
+  repository: RepositoryName,
+  blob: Pick<ArrivingBlob, 'digest' | 'size'>,
+): void {
+  if (blob.size >= smallestArrivingBytes) gateway.arrivals.mention({ repository, ...blob });
 }
 
 /** [end-13] How far a session is. */

@@ -127,7 +127,7 @@ export interface BlobUpload {
    */
   paceWith?(pace: Pace): void;
   /** Verifies, makes durable, makes visible. DIGEST_INVALID discards the upload. */
-  commit(digest: Digest): Promise<void>;
+  commit(digest: Digest, options?: Cancellable): Promise<void>;
   /** Discards what was received. */
   cancel(): Promise<void>;
   /** Lets go without discarding: the next `beginBlob` goes on from `offset`. */

@@ -14,13 +14,21 @@ export function arrivingIn(value: unknown): MessageFeedAnswer['arriving'] {
 function arrivingBlobIn(value: unknown): ArrivingBlob | undefined {
   const fields = fieldsOf(value);
   const text = (name: string): string => (typeof fields[name] === 'string' ? fields[name] : '');
-  const [repository, tag] = [parseRepositoryName(text('repository')), parseTag(text('tag'))];
+  const repository = parseRepositoryName(text('repository'));
+  const tag = fields['tag'] === undefined ? undefined : (parseTag(text('tag')) ?? 'wrong');
   const [digest, { size }] = [parseDigest(text('digest')), fields];
-  if (!repository || !tag || !digest || typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
+  if (
+    !repository ||
+    tag === 'wrong' ||
+    !digest ||
+    typeof size !== 'number' ||
+    !Number.isSafeInteger(size) ||
+    size < 0
+  ) {
     return undefined;
   }
   const platform = platformOf(fields['platform']);
-  return { repository, tag, digest, size, ...(platform && { platform }) };
+  return { repository, ...(tag && { tag }), digest, size, ...(platform && { platform }) };
 }
 
 function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {

@@ -67,12 +67,16 @@ export function connectParent(options: ConnectParentOptions): ParentRegistry {
 
   return {
     endpoint,
+    get answers() {
+      return sender.answers;
+    },
     readMessages,
     activate: activation.activate,
     deactivate: activation.deactivate,
     reportStatus: createChildStatus({ sender, self: options.self }).reportStatus,
     async ping({ signal } = {}) {
-      await sender.ask({ method: 'GET', to: '/v2/', access: anyAccess, understands: [200], signal });
+      const answerTimeoutMs = patience.pingTimeoutMs;
+      await sender.ask({ method: 'GET', to: '/v2/', access: anyAccess, understands: [200], answerTimeoutMs, signal });
     },
     listRepositories: listings.listRepositories,
     listTags: listings.listTags,

@@ -11,6 +11,8 @@ import type { Mode } from '../settings/settings.ts';
 /** The registry above: a connected registry of ours, ACR, or any OCI registry. */
 export interface ParentRegistry extends ImageSource, ImageTarget {
   readonly endpoint: string;
+  /** Grows with each answer that somebody could go on with: the parent is there. */
+  readonly answers: number;
   /**
    * What changed after `after` in the repositories we may see; with nothing new the answer waits up to `waitSeconds`
    * (0 when absent) for it. Without `after` it comes at once and tells where to begin.

@@ -12,6 +12,8 @@ export interface Patience {
   readonly connectTimeoutMs: number;
   /** From the request to the answer's headers. */
   readonly answerTimeoutMs: number;
+  /** The same where nothing has to be looked up: whether the parent is there at all. */
+  readonly pingTimeoutMs: number;
   /** The same where the parent may have to hash or store before it answers. */
   readonly writeTimeoutMs: number;
   /** Between two pieces of an answer's body; there is no limit on the whole. */
@@ -25,6 +27,7 @@ export const defaultPatience: Patience = {
   longestRetryAfterMs: 60_000,
   connectTimeoutMs: 10_000,
   answerTimeoutMs: 30_000,
+  pingTimeoutMs: 10_000,
   writeTimeoutMs: 300_000,
   idleTimeoutMs: 60_000,
 };

@@ -40,6 +40,8 @@ export interface Answer {
 /** Authorised, redirected, repeated while that may help. Throws ParentError, or the signal's reason. */
 export interface Sender {
   readonly parent: URL;
+  /** So many answers came that their askers could go on with. */
+  readonly answers: number;
   /** An answer read whole: at most 32 MiB. */
   ask(question: Question): Promise<Answer>;
   /** An answer whose body is still to be read; a cut of it is the asker's. */
@@ -62,6 +64,7 @@ export function createSender(options: {
   readonly closing: AbortSignal;
 }): Sender {
   const { parent, connection, authorizer, patience, clock, log, closing } = options;
+  let answers = 0;
 
   async function attempt(question: Question): Promise<OpenAnswer> {
     let url = new URL(question.to, parent);
@@ -85,6 +88,7 @@ export function createSender(options: {
         continue;
       }
       if (!question.understands.includes(answer.status)) throw await refusal(question, answer);
+      answers += 1;
       return answer;
     }
   }
@@ -144,6 +148,9 @@ export function createSender(options: {
 
   return {
     parent,
+    get answers() {
+      return answers;
+    },
     persist,
     open: (question) => (question.once ? attempt(question) : persist(() => attempt(question), question.signal)),
     ask: (question) =>

@@ -1,6 +1,6 @@
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
-import type { AppendOptions, BlobUpload, Pace } from '../oci/registry.ts';
+import type { AppendOptions, BlobUpload, Cancellable, Pace } from '../oci/registry.ts';
 import { pushAccess } from './access.ts';
 import { paceBody } from './paced-body.ts';
 import { ParentError } from './parent.ts';
@@ -23,7 +23,7 @@ export function openUpload(options: {
   readonly session: Session;
   /** Of the whole blob. */
   readonly sizeBytes: number;
-  readonly hasBlob: (digest: Digest) => Promise<boolean>;
+  readonly hasBlob: (digest: Digest, options: Cancellable) => Promise<boolean>;
   /** Where to go on after a crash. */
   readonly note: (session: Session) => void;
   /** Leaves the session to whoever begins the same blob next. */
@@ -116,7 +116,7 @@ export function openUpload(options: {
         await sendPart(part, options);
       }
     },
-    async commit(digest) {
+    async commit(digest, options = {}) {
       const to = new URL(session.location);
       to.search += `${to.search === '' ? '?' : '&'}digest=${encodeURIComponent(digest)}`;
       try {
@@ -126,9 +126,10 @@ export function openUpload(options: {
           access: pushAccess(repository),
           understands: [200, 201, 204, 404],
           answerTimeoutMs: patience.writeTimeoutMs,
+          signal: options.signal,
         });
         // A commit whose answer was lost has ended the session that is asked again.
-        if (status === 404 && !(await hasBlob(digest))) throw lost('is gone');
+        if (status === 404 && !(await hasBlob(digest, options))) throw lost('is gone');
         forget();
         onCommit(digest);
       } catch (error) {

@@ -79,7 +79,7 @@ export function createUploads(options: {
         repository,
         session,
         sizeBytes: size,
-        hasBlob: (wanted) => hasBlob(repository, wanted),
+        hasBlob: (wanted, asked) => hasBlob(repository, wanted, asked),
         note: (now) => kept.note(blob, now),
         letGo: (now, { isEmpty }) => kept.letGo(blob, { ...now, isFresh: false }, { isEmpty }),
         forget: () => kept.forget(blob),

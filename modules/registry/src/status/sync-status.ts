@@ -40,7 +40,7 @@ export interface SyncStatus {
   readonly blobsTotal: number;
   readonly bytesDone: number;
   readonly bytesTotal: number;
-  /** What has crossed the link since the current or last step began: not what had crossed before, and was gone on with. */
+  /** Of it, what has crossed the link since it began to come: not what had crossed before, and was gone on with. */
   readonly moved?: { readonly since: Date; readonly bytes: number };
   readonly repositories: readonly RepositoryProgress[];
   readonly outbox: { readonly pending: number; readonly oldest?: Date };

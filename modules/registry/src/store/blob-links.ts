@@ -1,6 +1,6 @@
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
-import type { Transaction } from './group-commit.ts';
+import type { Transaction } from './transaction.ts';
 import { blobSuspectKey, holderKey, keyWithin, suspectKey } from './layout.ts';
 import { countInRepository } from './repository-row.ts';
 import { addSuspect, clearSuspect, renewSuspect } from './suspects.ts';

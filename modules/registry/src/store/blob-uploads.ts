@@ -1,18 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { RegistryError } from '../errors.ts';
 import { algorithmOf } from '../oci/digest.ts';
-import type { RepositoryName } from '../oci/names.ts';
 import type { ImageTarget } from '../oci/registry.ts';
 import type { Clock } from '../status/clock.ts';
 import { blobUploadId, isSessionId } from './layout.ts';
 import { createLiveUploads } from './live-uploads.ts';
-import { settle, takeOver } from './other-writer.ts';
 import { isPresent, presentBlob, type BlobPlace } from './place-blob.ts';
 import { asStorageError } from './storage-error.ts';
-import type { Uploads, UploadSession } from './store.ts';
+import type { Uploads } from './store.ts';
 import { createTurns } from './turns.ts';
 import { createUploadContent } from './upload-content.ts';
-import { offsetOf, type Progress } from './upload-progress.ts';
+import { offsetOf } from './upload-progress.ts';
+import { createSessions } from './upload-session.ts';
 
 export interface BlobUploadsOptions extends BlobPlace {
   /** Throws STORAGE_FULL when no more bytes should be taken. */
@@ -47,6 +46,7 @@ export function createBlobUploads(options: BlobUploadsOptions): BlobUploads {
   const live = createLiveUploads(options);
   const content = createUploadContent({ ...options, live });
   const turns = createTurns();
+  const sessionOf = createSessions({ live, content, clock });
 
   return {
     sessions: {
@@ -110,38 +110,4 @@ export function createBlobUploads(options: BlobUploadsOptions): BlobUploads {
       });
     },
   };
-
-  function sessionOf(
-    progress: Progress,
-    repository: RepositoryName,
-    { limitBytes = Infinity, endTurn = (): void => undefined } = {},
-  ): UploadSession {
-    return {
-      id: progress.id,
-      get offset() {
-        return offsetOf(progress);
-      },
-      append: (source, { signal, isOurs = false } = {}) =>
-        live.run(progress, () => content.append(progress, source, { signal, limitBytes, isOurs })),
-      settle: () => settle(progress, clock),
-      takeOver: () => takeOver(progress, clock),
-      read: (buffer, position) => content.read(progress, buffer, position),
-      async commit(digest) {
-        try {
-          await live.run(progress, () => content.place(progress, repository, digest));
-        } finally {
-          if (progress.isOver) endTurn();
-        }
-      },
-      cancel: () => live.run(progress, () => content.discard(progress)).then(endTurn),
-      async release() {
-        try {
-          const isIdle = !progress.work && !progress.isOver && !live.closing.aborted; // else others look after it
-          if (isIdle) await live.run(progress, () => content.letGo(progress));
-        } finally {
-          endTurn();
-        }
-      },
-    };
-  }
 }

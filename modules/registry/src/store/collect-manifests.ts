@@ -1,6 +1,6 @@
 import type { Digest } from '../oci/digest.ts';
 import { hasAny, type GarbagePass } from './garbage-pass.ts';
-import type { Transaction } from './group-commit.ts';
+import type { Transaction } from './transaction.ts';
 import { deleteManifest, type Author } from './image-changes.ts';
 import { idOf, keyWithin, relationRange, suspectRepositoryOf } from './layout.ts';
 import { isKept } from './locks.ts';

@@ -1,27 +1,11 @@
-import type { AbstractBatchOperation } from 'abstract-level';
 import { EventEmitter, once } from 'node:events';
 import { RegistryError } from '../errors.ts';
 import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
-import { sequenceKey, sequenceOf, totalsKey, type Index, type Table, type Tables } from './layout.ts';
-import { noTotals, type ChangeRow, type Totals } from './rows.ts';
+import { sequenceOf, totalsKey, type Index, type Tables } from './layout.ts';
+import { noTotals, type Totals } from './rows.ts';
 import { asStorageError } from './storage-error.ts';
-
-/**
- * What a writer does inside a batch. It runs without a pause and sees every write before it,
- * those of the same batch included: check-then-write is safe and needs no lock.
- */
-export interface Transaction {
-  readonly tables: Tables;
-  readonly now: Date;
-  get<Row>(table: Table<Row>, key: string): Row | undefined;
-  put<Row>(table: Table<Row>, key: string, row: Row): void;
-  delete<Row>(table: Table<Row>, key: string): void;
-  /** Adds to the totals. */
-  count(difference: Partial<Totals>): void;
-  /** Adds to the journal under the next sequence, and to the outbox when it is to be `carried`. */
-  journal(change: Omit<ChangeRow, 'at'>, options: { readonly carried: boolean }): void;
-}
+import { stage, type Operation, type Operations, type Transaction } from './transaction.ts';
 
 export interface GroupCommit {
   readonly totals: Totals;
@@ -52,8 +36,6 @@ interface Writer {
   written(): void;
   failed(error: unknown): void;
 }
-
-type Operation = AbstractBatchOperation<Index, string, unknown>;
 
 /** One batch in flight, shared by all who wait meanwhile: the cost of a sync is divided among them. */
 export async function openGroupCommit({ index, tables, clock, log }: GroupCommitOptions): Promise<GroupCommit> {
@@ -119,12 +101,13 @@ export async function openGroupCommit({ index, tables, clock, log }: GroupCommit
     let accepted: Writer[] = [];
     try {
       if (damaged) await reopen();
-      const group = new Map<string, Operation>();
+      const group: Operations = new Map();
+      const now = clock.now();
       let next = totals;
       accepted = writers.filter((writer) => {
-        const staged = stage(tables, clock.now(), group, next);
+        const staged = stage({ tables, now, group, totals: next });
         try {
-          writer.run(staged.transaction);
+          writer.run(staged);
         } catch (error) {
           writer.failed(error);
           return false;
@@ -151,18 +134,26 @@ export async function openGroupCommit({ index, tables, clock, log }: GroupCommit
   }
 
   /** Whether an answer given before may be untrue after it: what is only added makes none. */
-  function unsettles({ type, sublevel }: Operation): boolean {
+  function unsettles({ table, value }: Operation): boolean {
     const { tag, lock, link, manifest } = tables;
-    if (sublevel === tag || sublevel === lock) return true;
-    return type === 'del' && (sublevel === link || sublevel === manifest);
+    if (table === tag || table === lock) return true;
+    return value === undefined && (table === link || table === manifest);
   }
 
-  async function write(group: Map<string, Operation>, next: Totals, sync: boolean): Promise<void> {
+  /** A chained batch, which copies no operation: an array of them costs four times as much. */
+  async function write(group: Operations, next: Totals, sync: boolean): Promise<void> {
     if (group.size === 0) return;
-    const operations = [...group].map(([key, operation]) => atRoot(key, operation));
-    if (next !== totals) operations.push({ type: 'put', sublevel: tables.record, key: totalsKey, value: next });
-    const options = { keyEncoding: 'utf8', sync };
-    await index.batch(operations, options);
+    if (next !== totals) group.set(tables.record.prefixKey(totalsKey, 'utf8'), { table: tables.record, value: next });
+    const batch = index.batch();
+    try {
+      for (const [key, { table, value }] of group) {
+        if (value === undefined) batch.del(key, { keyEncoding: 'utf8' });
+        else batch.put(key, value, { keyEncoding: 'utf8', valueEncoding: table.valueEncoding() });
+      }
+      await batch.write({ sync });
+    } finally {
+      await batch.close();
+    }
   }
 
   /**
@@ -177,49 +168,6 @@ export async function openGroupCommit({ index, tables, clock, log }: GroupCommit
     damaged = false;
     log.info('the index was opened anew');
   }
-}
-
-/** The same operation by its whole key: the index need not put the table's prefix before it again. */
-function atRoot(key: string, operation: Operation): Operation {
-  if (operation.type === 'del') return { type: 'del', key };
-  return { type: 'put', key, value: operation.value, valueEncoding: operation.sublevel?.valueEncoding() };
-}
-
-/** One writer's view of the group, kept apart until its body has come to its end. */
-function stage(tables: Tables, now: Date, group: ReadonlyMap<string, Operation>, before: Totals) {
-  const operations = new Map<string, Operation>();
-  const staged = { operations, totals: before };
-  const put = <Row>(table: Table<Row>, key: string, value: Row): void => {
-    operations.set(table.prefixKey(key, 'utf8'), { type: 'put', sublevel: table, key, value });
-  };
-  const count = (difference: Partial<Totals>): void => {
-    const sum: Record<keyof Totals, number> = { ...staged.totals };
-    for (const name of Object.keys(difference) as (keyof Totals)[]) sum[name] += difference[name] ?? 0;
-    staged.totals = sum;
-  };
-  const transaction: Transaction = {
-    tables,
-    now,
-    get<Row>(table: Table<Row>, key: string) {
-      const id = table.prefixKey(key, 'utf8');
-      const operation = operations.get(id) ?? group.get(id);
-      if (!operation) return table.getSync(key);
-      return operation.type === 'put' ? (operation.value as Row) : undefined;
-    },
-    put,
-    delete(table, key) {
-      operations.set(table.prefixKey(key, 'utf8'), { type: 'del', sublevel: table, key });
-    },
-    count,
-    journal(change, { carried }) {
-      count({ head: 1, outbox: carried ? 1 : 0 });
-      const key = sequenceKey(staged.totals.head);
-      const row = { ...change, at: now.toISOString() };
-      put(tables.journal, key, row);
-      if (carried) put(tables.outbox, key, row);
-    },
-  };
-  return Object.assign(staged, { transaction });
 }
 
 /** Two keys are read, whatever the store holds. A journal that ends elsewhere than it should is told. */

@@ -3,7 +3,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { Descriptor, Manifest } from '../oci/manifest.ts';
 import type { RepositoryName, Tag } from '../oci/names.ts';
 import type { StoredManifest } from '../oci/registry.ts';
-import type { Transaction } from './group-commit.ts';
+import type { Transaction } from './transaction.ts';
 import { keyWithin, relationKey, suspectKey } from './layout.ts';
 import { forgetLock, refuseLocked } from './locks.ts';
 import { addReferences, dropReferences } from './references.ts';

@@ -1,7 +1,8 @@
 import type { Digest } from '../oci/digest.ts';
 import type { Reference, RepositoryName } from '../oci/names.ts';
 import { allowsAction, isUnlocked, lockedError, unlocked, type Attributes, type LockedAction } from './attributes.ts';
-import type { GroupCommit, Transaction } from './group-commit.ts';
+import type { GroupCommit } from './group-commit.ts';
+import type { Transaction } from './transaction.ts';
 import { idOf, keyWithin, lockKey, rangeWithin, type Tables } from './layout.ts';
 
 /** Locks on repositories, tags and manifests. They bind clients; what comes from the parent passes them. */

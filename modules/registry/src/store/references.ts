@@ -1,7 +1,7 @@
 import type { Digest } from '../oci/digest.ts';
 import { parseManifest, type Manifest } from '../oci/manifest.ts';
 import type { RepositoryName } from '../oci/names.ts';
-import type { Transaction } from './group-commit.ts';
+import type { Transaction } from './transaction.ts';
 import { keyWithin, relationKey, suspectKey } from './layout.ts';
 import type { ManifestRow } from './rows.ts';
 import { addSuspect, clearSuspect } from './suspects.ts';

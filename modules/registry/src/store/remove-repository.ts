@@ -1,7 +1,8 @@
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName, Tag } from '../oci/names.ts';
 import { unlinkBlob } from './blob-links.ts';
-import type { GroupCommit, Transaction } from './group-commit.ts';
+import type { GroupCommit } from './group-commit.ts';
+import type { Transaction } from './transaction.ts';
 import { deleteManifest, type Author } from './image-changes.ts';
 import { idOf, keyWithin, rangeWithin, type Tables } from './layout.ts';
 import type { RemovedContent } from './store.ts';

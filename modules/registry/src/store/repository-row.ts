@@ -1,5 +1,5 @@
 import type { RepositoryName } from '../oci/names.ts';
-import type { Transaction } from './group-commit.ts';
+import type { Transaction } from './transaction.ts';
 import { forgetLock } from './locks.ts';
 import type { RepositoryRow } from './rows.ts';
 

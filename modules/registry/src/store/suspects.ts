@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Clock } from '../status/clock.ts';
-import type { GroupCommit, Transaction } from './group-commit.ts';
+import type { GroupCommit } from './group-commit.ts';
+import type { Transaction } from './transaction.ts';
 import { suspectKey, suspectRange, type SuspectKind, type Tables } from './layout.ts';
 import type { SuspectRow } from './rows.ts';
 

@@ -146,16 +146,19 @@ export function createUploadContent(options: UploadContentOptions): UploadConten
 
   async function place(progress: Progress, repository: RepositoryName, digest: Digest): Promise<void> {
     const { id, isRecorded, storedBytes: sizeBytes } = progress;
-    const path = pathOf(progress);
     const algorithm = algorithmOf(digest);
     if (sizeBytes <= smallBlobBytes) {
-      const bytes = sizeBytes > 0 ? await readSmallFile(path) : progress.held;
+      const bytes = sizeBytes > 0 ? await readSmallFile(pathOf(progress)) : progress.held;
       await verify(progress, digest, digestOf(bytes, algorithm));
       await placeSmallBlob(options, { id, isRecorded, repository, digest }, bytes);
       await closeFile(progress);
-      if (sizeBytes > 0) await removeFile(path);
+      if (sizeBytes > 0) await removeFile(pathOf(progress));
     } else {
-      await verify(progress, digest, progress.verified ?? (await digestOfUpload(progress, path, algorithm)));
+      await verify(
+        progress,
+        digest,
+        progress.verified ?? (await digestOfUpload(progress, pathOf(progress), algorithm)),
+      );
       progress.verified = digest;
       try {
         await progress.syncing;

@@ -38,17 +38,21 @@ export const nothingHeld = Buffer.alloc(0);
 
 export function createProgress(id: string, row: UploadRow, stored?: { readonly storedBytes: number }): Progress {
   return {
-    ...{
-      id,
-      row,
-      isRecorded: stored !== undefined,
-      storedBytes: stored?.storedBytes ?? 0,
-      held: nothingHeld,
-      unwritten: [],
-    },
-    ...{ syncing: undefined, syncingBytes: 0 },
-    ...{ file: undefined, hash: undefined, hashedBytes: 0, verified: undefined, isOver: false },
-    ...{ work: undefined, stopAppend: undefined },
+    id,
+    row,
+    isRecorded: stored !== undefined,
+    storedBytes: stored?.storedBytes ?? 0,
+    held: nothingHeld,
+    unwritten: [],
+    file: undefined,
+    syncing: undefined,
+    syncingBytes: 0,
+    hash: undefined,
+    hashedBytes: 0,
+    verified: undefined,
+    isOver: false,
+    work: undefined,
+    stopAppend: undefined,
   };
 }
 

@@ -2,7 +2,7 @@ import { algorithmOf, digestOf, type Digest } from '../oci/digest.ts';
 import { parseManifest, type Descriptor, type Manifest } from '../oci/manifest.ts';
 import type { RepositoryName, Tag } from '../oci/names.ts';
 import { linkBlob, unlinkBlob } from './blob-links.ts';
-import type { Transaction } from './group-commit.ts';
+import type { Transaction } from './transaction.ts';
 import { holderKey, idOf, keyWithin, relationKey, repositoryOf } from './layout.ts';
 import { addReferences } from './references.ts';
 import type { ManifestRow } from './rows.ts';

@@ -1,4 +1,5 @@
 import type { SyncState, SyncStatus } from '../status/sync-status.ts';
+import type { AheadProgress, TransferCounts } from './ahead-progress.ts';
 import { connectionStateOf } from './connection-state.ts';
 import type { Details } from './details.ts';
 import type { PassProgress } from './progress.ts';
@@ -9,6 +10,7 @@ export interface EngineView {
   readonly wanted: Wanted | undefined;
   readonly memory: SyncMemory;
   readonly progress: PassProgress;
+  readonly ahead: Pick<AheadProgress, 'counts' | 'isUnderWay' | 'start' | 'movedBytes'>;
   readonly details: Details;
   readonly outbox: SyncStatus['outbox'];
   readonly contacted: boolean;
@@ -18,7 +20,7 @@ export interface EngineView {
 
 /** The engine's status. Without a parent there is nothing to sync: `Succeeded` and in sync. */
 export function statusOf(view: EngineView): SyncStatus {
-  const { wanted, memory, progress, outbox, running, next } = view;
+  const { wanted, memory, progress, ahead, outbox, running, next } = view;
   const details = view.details.list();
   const state = stateOf(view);
   return {
@@ -26,7 +28,7 @@ export function statusOf(view: EngineView): SyncStatus {
       hasParent: wanted?.parent !== undefined,
       active: wanted?.active ?? false,
       contacted: view.contacted,
-      syncing: running?.parentAnswered ?? false,
+      syncing: running?.parentAnswered === true || ahead.isUnderWay,
       details,
     }),
     ...(wanted?.parent && { parentEndpoint: wanted.parent.gatewayEndpoint }),
@@ -40,14 +42,25 @@ export function statusOf(view: EngineView): SyncStatus {
     ...(memory.lastEnd && { lastSyncEndTime: memory.lastEnd }),
     ...(memory.lastSuccess && { lastSuccessfulSyncEndTime: memory.lastSuccess }),
     ...(next && { nextSyncTime: next }),
-    blobsDone: progress.blobsDone,
-    blobsTotal: progress.blobsTotal,
-    bytesDone: progress.bytesDone,
-    bytesTotal: progress.bytesTotal,
-    ...(progress.moved && { moved: progress.moved }),
+    ...countsOf(view),
     repositories: progress.repositories,
     outbox,
     details,
+  };
+}
+
+/** Between two passes what comes for the next one takes the place of what the last one did. */
+function countsOf({ progress, ahead, running }: EngineView): TransferCounts & Pick<SyncStatus, 'moved'> {
+  const { counts, start } = ahead;
+  const isBetween = start !== undefined && running?.parentAnswered !== true;
+  if (isBetween) return { ...counts, moved: { since: start, bytes: ahead.movedBytes(start) } };
+  const { blobsDone, blobsTotal, bytesDone, bytesTotal, moved } = progress;
+  return {
+    blobsDone: blobsDone + counts.blobsDone,
+    blobsTotal: blobsTotal + counts.blobsTotal,
+    bytesDone: bytesDone + counts.bytesDone,
+    bytesTotal: bytesTotal + counts.bytesTotal,
+    ...(moved && { moved: { since: moved.since, bytes: moved.bytes + ahead.movedBytes(moved.since) } }),
   };
 }
 

@@ -2,11 +2,13 @@ import type { ArrivingBlob } from '../oci/arriving-blob.ts';
 import type { ParentRegistry } from '../parent/parent.ts';
 import { nextRun, windowAt } from '../settings/schedule.ts';
 import type { SyncStatus, SyncTrigger } from '../status/sync-status.ts';
+import { createAheadProgress } from './ahead-progress.ts';
 import { hintsOf } from './arriving-hint.ts';
 import { readAlong } from './arriving-blob.ts';
 import { createBlobTransfers } from './blob-transfers.ts';
 import { createDetails } from './details.ts';
 import { statusOf } from './engine-status.ts';
+import { failureOf } from './failure.ts';
 import { createCursorKeeper } from './feed-cursor.ts';
 import { createFetchAhead } from './fetch-ahead.ts';
 import { createNap } from './nap.ts';
@@ -14,6 +16,7 @@ import { earlier, nextStep, releaseStep, type Step } from './next-step.ts';
 import { createParentActivation } from './parent-activation.ts';
 import { createParentLink } from './parent-link.ts';
 import { createPreviews } from './previews.ts';
+import type { PassProgress } from './progress.ts';
 import { createRemovalGuard } from './removal-guard.ts';
 import { createRetry } from './retry.ts';
 import { createStepRunner } from './step-runner.ts';
@@ -29,7 +32,8 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const { store, connect, clock, log, onStatus, onRecovered, onArriving, describe, random = Math.random } = options;
   const tellArriving = onArriving && hintsOf(store.replica, onArriving);
   const transfers = createBlobTransfers({ clock, log, random, onArriving: tellArriving });
-  const ahead = createFetchAhead({ store, transfers, log });
+  const coming = createAheadProgress({ clock, onChange: notifySoon, pass: passAtWork });
+  const ahead = createFetchAhead({ store, transfers, progress: coming, clock, log, onSilent: giveUpAhead });
   const details = createDetails({ clock });
   const ledger = createSyncLedger({ store, clock });
   const activation = createParentActivation({ records: store.records });
@@ -42,7 +46,13 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const retry = createRetry({ clock, random });
   const parts = { store, link, ledger, activation, cursors, guard, transfers, details, retry, clock, log };
   const previews = createPreviews({ store, guard, clock, log });
-  const runner = createStepRunner({ ...parts, onStatus: notify, onProgress: notifySoon, onRecovered });
+  const runner = createStepRunner({
+    ...parts,
+    onStatus: notify,
+    onProgress: notifySoon,
+    onCounting: (pass) => coming.handOver(pass),
+    onRecovered,
+  });
   const nap = createNap({ clock });
   let wanted: Wanted | undefined;
   let asked: SyncTrigger | undefined;
@@ -50,7 +60,8 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   let woken = true;
   let next: Date | undefined;
   let closed = false;
-  let noticeDue = false;
+  /** A status that is due in a moment. */
+  let soon: AbortController | undefined;
 
   async function load(): Promise<void> {
     try {
@@ -149,6 +160,19 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     if (wanted && parent) ahead.take(blobs, { parent, rules: wanted.settings.repositories });
   }
 
+  /** The pass that is asked for finds out how it is then. */
+  function giveUpAhead(reason: Error): void {
+    ahead.stop(reason);
+    const { code, message } = failureOf(reason);
+    details.report(code, '', message);
+    askForPass();
+  }
+
+  /** Undefined: none has an answer of the parent. */
+  function passAtWork(): PassProgress | undefined {
+    return runner.running?.parentAnswered === true ? runner.progress : undefined;
+  }
+
   /** Undefined while nobody may ask it. */
   function parentNow(): ParentRegistry | undefined {
     const to = wanted?.active === true && !closed ? wanted.parent : undefined;
@@ -177,22 +201,30 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     const { running, progress } = runner;
     const now = running && { kind: running.step.kind, parentAnswered: running.parentAnswered };
     const { memory, outbox } = ledger;
-    return statusOf({ wanted, memory, progress, details, outbox, contacted: link.contacted, running: now, next });
+    return statusOf({
+      wanted,
+      memory,
+      progress,
+      ahead: coming,
+      details,
+      outbox,
+      contacted: link.contacted,
+      running: now,
+      next,
+    });
   }
 
   function notify(): void {
+    soon?.abort();
+    soon = undefined;
     onStatus?.(status());
   }
 
   /** A status costs as much as a small image; whoever looks on sees no difference. */
   function notifySoon(): void {
-    if (noticeDue) return;
-    noticeDue = true;
-    const timer = setTimeout(() => {
-      noticeDue = false;
-      if (!closed) notify();
-    }, noticeMs);
-    timer.unref();
+    if (soon || closed) return;
+    soon = new AbortController();
+    clock.wait(noticeMs, soon.signal).then(notify, () => undefined);
   }
 
   const loaded = load();
@@ -252,6 +284,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     },
     async close() {
       closed = true;
+      soon?.abort();
       runner.stop(new Error('the sync engine is closing'));
       nap.kick();
       await Promise.all([previews.close(), ahead.close()]);

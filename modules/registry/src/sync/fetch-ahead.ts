@@ -2,11 +2,14 @@ import type { ArrivingBlob } from '../oci/arriving-blob.ts';
 import type { ImageSource } from '../oci/registry.ts';
 import { ParentError, type ParentRegistry } from '../parent/parent.ts';
 import type { RepositoryRule } from '../settings/settings.ts';
+import type { Clock } from '../status/clock.ts';
 import type { Log } from '../status/log.ts';
 import type { Store } from '../store/store.ts';
+import type { AheadProgress } from './ahead-progress.ts';
 import { isWantedBy } from './arriving-hint.ts';
 import type { BlobTransfers } from './blob-transfers.ts';
 import { freshStop } from './fresh-stop.ts';
+import { watchLink } from './link-watch.ts';
 import { pendingChanges } from './pass.ts';
 
 /** Brings blobs here while they still arrive at the parent, so that layers do not wait for each other's images. */
@@ -14,7 +17,10 @@ export interface FetchAhead {
   /** Begins with those that `rules` want. Nothing depends on it: what fails is left to the pass, which goes on there. */
   take(
     hints: readonly ArrivingBlob[],
-    from: { readonly parent: Pick<ParentRegistry, 'readBlob'>; readonly rules: readonly RepositoryRule[] },
+    from: {
+      readonly parent: Pick<ParentRegistry, 'readBlob' | 'ping' | 'answers'>;
+      readonly rules: readonly RepositoryRule[];
+    },
   ): void;
   /** Ends what is under way; what was received stays. */
   stop(reason: Error): void;
@@ -25,9 +31,13 @@ export interface FetchAhead {
 export function createFetchAhead(options: {
   readonly store: Pick<Store, 'replica' | 'outbox'>;
   readonly transfers: Pick<BlobTransfers, 'carry'>;
+  readonly progress: AheadProgress;
+  readonly clock: Clock;
   readonly log: Log;
+  /** The parent fell silent meanwhile. */
+  readonly onSilent: (reason: Error) => void;
 }): FetchAhead {
-  const { store, transfers, log } = options;
+  const { store, transfers, progress, clock, log, onSilent } = options;
   const { replica } = store;
   const jobs = new Set<Promise<void>>();
   let stop = freshStop();
@@ -37,20 +47,26 @@ export function createFetchAhead(options: {
     const wanted = hints.filter((hint) => isWantedBy(rules, hint));
     if (wanted.length === 0) return;
     const source = onlyWhatComes(parent);
-    const pending = await pendingChanges(store.outbox.read());
+    // A push here wins over the parent's image; without a tag there is nothing to win over.
+    const pending = wanted.some(({ tag }) => tag) ? await pendingChanges(store.outbox.read()) : undefined;
+    const movedBytes = (): number => progress.counts.bytesDone;
+    const link = watchLink({ parent, clock, signal, movedBytes, onSilent });
     await Promise.all(
       wanted.map(async ({ repository, tag, platform, digest, size }) => {
-        // A push here wins over the parent's image.
-        if (pending.hasTag(repository, tag)) return;
+        if (tag !== undefined && pending?.hasTag(repository, tag)) return;
         const blob = { digest, size, mediaType: 'application/octet-stream' };
+        const counted = progress.begin(repository);
         const transfer = { source, target: replica, repository, blob, signal, image: { tag, platform } };
         try {
-          await transfers.carry(transfer, { lane: 'ahead' });
+          await transfers.carry({ ...transfer, progress: counted, onStopped: () => link.doubt() }, { lane: 'ahead' });
         } catch (error) {
           log.debug('A blob did not come ahead of its image.', { repository, tag, digest, error });
+        } finally {
+          counted.end();
         }
       }),
     );
+    await link.close();
   }
 
   return {

@@ -29,8 +29,10 @@ export async function followMessages(options: {
   readonly onArriving: (blobs: readonly ArrivingBlob[]) => void;
   /** The parent says that this instance is not the active one. */
   readonly onRefused: () => void;
+  /** The parent does not answer any more. */
+  readonly onSilent: () => void;
 }): Promise<void> {
-  const { parent, signal, clock, log, random, onChange, onArriving, onRefused } = options;
+  const { parent, signal, clock, log, random, onChange, onArriving, onRefused, onSilent } = options;
   let after = options.since;
   let arriving = 0;
   let failures = 0;
@@ -50,6 +52,7 @@ export async function followMessages(options: {
     } catch (error) {
       log.debug('The message feed of the parent failed.', { error, failures });
       if (error instanceof ParentError && error.failure === 'held') onRefused();
+      if (error instanceof ParentError && error.failure === 'unreachable' && failures === 0) onSilent();
       // Nothing is missed meanwhile: the cursor stays.
       await pause(backOffMs(failures, errorBackOff, random));
       failures += 1;

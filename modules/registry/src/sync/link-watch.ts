@@ -3,8 +3,6 @@ import type { Clock } from '../status/clock.ts';
 
 /** Tells a pass that its parent is gone, long before the patience of each of its requests ends. */
 export interface LinkWatch {
-  /** Watches the link while `transfer` is at work. */
-  during<T>(transfer: () => Promise<T>): Promise<T>;
   /** Asks the parent whether it is there: why not, or undefined. One question for all who ask at a time. */
   silence(): Promise<Error | undefined>;
   /** Something broke off: asks now. */
@@ -13,17 +11,19 @@ export interface LinkWatch {
   close(): Promise<void>;
 }
 
-/** A transfer that moves no byte for so long is doubted. */
-const stillMs = 20_000;
+/** Between two looks at whether something came. */
+const lookMs = 5_000;
+/** A link on which so many looks in a row see nothing is doubted. */
+const stillLooks = 4;
 
 /**
- * Asks whenever transfers have moved no byte for 20 s; `onSilent` is called with the reason when the parent does not answer. A slow
- * link, and a parent that is busy with what it was sent, answer the question, and nothing ends for them.
+ * Asks, until it is closed, whenever no answer came and no byte moved for 20 s; `onSilent` is called with the reason when
+ * the parent does not answer, and nothing else came meanwhile. A slow link, and a parent that is busy with what it was
+ * sent, answer the question, and nothing ends for them.
  */
 export function watchLink(options: {
-  readonly parent: Pick<ParentRegistry, 'ping'>;
+  readonly parent: Pick<ParentRegistry, 'ping' | 'answers'>;
   readonly clock: Clock;
-  /** Of the pass. */
   readonly signal: AbortSignal;
   /** Changes with each byte that crosses the link. */
   readonly movedBytes: () => number;
@@ -32,9 +32,13 @@ export function watchLink(options: {
   const { parent, clock, movedBytes, onSilent } = options;
   const closing = new AbortController();
   const signal = AbortSignal.any([options.signal, closing.signal]);
-  let underWay = 0;
-  let watching: Promise<void> | undefined;
   let asking: Promise<Error | undefined> | undefined;
+
+  /** For something that comes after it to be seen. */
+  function stillness(): () => boolean {
+    const [bytes, answers] = [movedBytes(), parent.answers];
+    return () => movedBytes() === bytes && parent.answers === answers;
+  }
 
   function silence(): Promise<Error | undefined> {
     asking ??= parent
@@ -48,29 +52,25 @@ export function watchLink(options: {
   }
 
   async function check(): Promise<void> {
+    const isStill = stillness();
     const reason = signal.aborted ? undefined : await silence();
-    if (reason && !signal.aborted) onSilent(reason);
+    if (reason && isStill() && !signal.aborted) onSilent(reason);
   }
 
   async function watch(): Promise<void> {
-    while (underWay > 0 && !signal.aborted) {
-      const before = movedBytes();
-      await clock.wait(stillMs, signal).catch(() => undefined);
-      if (underWay > 0 && movedBytes() === before) await check();
+    for (let looks = 0; !signal.aborted;) {
+      const isStill = stillness();
+      await clock.wait(lookMs, signal).catch(() => undefined);
+      looks = isStill() ? looks + 1 : 0;
+      if (looks < stillLooks) continue;
+      await check();
+      looks = 0;
     }
-    watching = undefined;
   }
 
+  const watching = watch();
+
   return {
-    async during(transfer) {
-      underWay += 1;
-      watching ??= watch();
-      try {
-        return await transfer();
-      } finally {
-        underWay -= 1;
-      }
-    },
     silence,
     doubt: () => void check(),
     async close() {

@@ -12,7 +12,7 @@ export interface ParentLinkOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly random: () => number;
-  /** The message feed tells that something changed at the parent. */
+  /** The message feed tells that something changed at the parent, or broke off: a pass will know what became of it. */
   readonly onChange: () => void;
   /** The message feed tells that blobs are on their way to the parent. */
   readonly onArriving: (blobs: readonly ArrivingBlob[]) => void;
@@ -86,7 +86,15 @@ export function createParentLink(options: ParentLinkOptions): ParentLink {
         const stop = new AbortController();
         const [registry, { since }, { signal }] = [open(listen.parent), listen, stop];
         const shared = { parent: registry, signal, clock, log };
-        const following = followMessages({ ...shared, since, random, onChange, onArriving, onRefused });
+        const following = followMessages({
+          ...shared,
+          since,
+          random,
+          onChange,
+          onArriving,
+          onRefused,
+          onSilent: onChange,
+        });
         const reporting = describe && reportUpward({ ...shared, describe });
         feed = { stop, ended: Promise.all([following, reporting]) };
       }

@@ -13,6 +13,8 @@ export interface Retry {
 }
 
 const passBackOff = { firstMs: 1000, longestMs: 60_000 };
+/** A question that nobody hears costs nobody anything, and the link may be back. */
+const silenceBackOff = { firstMs: 1000, longestMs: 30_000 };
 
 export function createRetry({ clock, random }: { readonly clock: Clock; readonly random: () => number }): Retry {
   let failures = 0;
@@ -30,12 +32,13 @@ export function createRetry({ clock, random }: { readonly clock: Clock; readonly
       pause.sinceMs = Math.min(pause.sinceMs, clock.now().getTime());
       return new Date(pause.sinceMs + pause.forMs);
     },
-    note({ state, retryAfterMs }) {
+    note({ state, retryAfterMs, isParentSilent = false }) {
       if (state !== 'Failed') {
         reset();
         return;
       }
-      const forMs = Math.max(retryAfterMs, backOffMs(failures, passBackOff, random));
+      const backOff = isParentSilent ? silenceBackOff : passBackOff;
+      const forMs = Math.max(retryAfterMs, backOffMs(failures, backOff, random));
       pause = { sinceMs: clock.now().getTime(), forMs };
       failures += 1;
     },

@@ -13,6 +13,8 @@ export interface PassEnd {
   readonly state: 'Succeeded' | 'Failed' | 'TimedOut' | 'Pending';
   /** The parent asked not to come back earlier; 0 when it did not. */
   readonly retryAfterMs: number;
+  /** It ended because the parent does not answer. */
+  readonly isParentSilent?: boolean;
   /** How far it got; absent where it was cut or ended early. */
   readonly reach?: PassReach;
 }
@@ -58,11 +60,11 @@ export async function runPass(options: RunPassOptions): Promise<PassEnd> {
   });
   const transfers: Pass['transfers'] = {
     ...parts.transfers,
-    carry: (transfer, how) =>
-      link.during(() => parts.transfers.carry({ ...transfer, partSignal, onStopped: () => link.doubt() }, how)),
+    carry: (transfer, how) => parts.transfers.carry({ ...transfer, partSignal, onStopped: () => link.doubt() }, how),
   };
   let failures = 0;
   let retryAfterMs = 0;
+  let isParentSilent = false;
 
   async function closeAt(date: Date): Promise<void> {
     try {
@@ -105,6 +107,7 @@ export async function runPass(options: RunPassOptions): Promise<PassEnd> {
     const failure = failureOf(reason);
     const code = failure.code === 'REPOSITORY_FAILED' ? 'SYNC_FAILED' : failure.code;
     retryAfterMs = Math.max(retryAfterMs, failure.retryAfterMs);
+    isParentSilent = code === 'PARENT_UNREACHABLE';
     details.clearLink(code);
     details.report(code, '', failure.message);
     log.warn('A sync pass ended early.', { code, error: failure.message });
@@ -131,7 +134,7 @@ export async function runPass(options: RunPassOptions): Promise<PassEnd> {
   await watch;
   await link.close();
   details.endPass({ eventTtlMs: parts.messageTtlMs, saw: reach?.saw ?? 'nothing' });
-  return { state, retryAfterMs, ...(reach && { reach }) };
+  return { state, retryAfterMs, isParentSilent, ...(reach && { reach }) };
 }
 
 /** One repository's trouble while the parent as a whole answers. */

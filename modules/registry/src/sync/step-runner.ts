@@ -35,6 +35,8 @@ export interface StepRunnerOptions {
   readonly onStatus: () => void;
   /** Progress comes in thousands of small steps. */
   readonly onProgress: () => void;
+  /** The parent has answered, and this counts what is done from here on. */
+  readonly onCounting: (progress: PassProgress) => void;
   readonly onRecovered: (() => void) | undefined;
 }
 
@@ -59,7 +61,7 @@ function isThoroughDue(last: Date | undefined, now: Date): boolean {
 
 export function createStepRunner(options: StepRunnerOptions): StepRunner {
   const { store, link, ledger, activation, cursors, guard, transfers, details, retry, clock, log } = options;
-  const { onStatus, onProgress, onRecovered } = options;
+  const { onStatus, onProgress, onCounting, onRecovered } = options;
   let progress = createPassProgress({ onChange: onProgress });
   let running:
     { readonly step: Work; readonly stop: AbortController; parentAnswered: boolean; wasThorough: boolean } | undefined;
@@ -118,6 +120,7 @@ export function createStepRunner(options: StepRunnerOptions): StepRunner {
         work.parentAnswered = true;
         // Until then what a cut pass had reached stands: it is where this one will go on.
         progress = ofPass;
+        onCounting(progress);
         link.noteAnswer();
         onStatus();
       },

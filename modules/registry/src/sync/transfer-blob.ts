@@ -31,7 +31,7 @@ export interface BlobTransfer {
   readonly partSignal?: AbortSignal | undefined;
   readonly progress?: TransferProgress | undefined;
   /** That it belongs to; children are told of it. */
-  readonly image?: { readonly tag: Tag; readonly platform?: Platform | undefined } | undefined;
+  readonly image?: { readonly tag: Tag | undefined; readonly platform?: Platform | undefined } | undefined;
   /** It broke off, and will go on. */
   readonly onStopped?: () => void;
 }
@@ -121,7 +121,7 @@ async function tryOnce(transfer: BlobTransfer, options: TransferBlobOptions, met
       }
       if (upload.offset < blob.size) throw new ParentError('unreachable', 'the content ended early');
     }
-    await upload.commit(blob.digest);
+    await upload.commit(blob.digest, { signal });
     return 'sent';
   } catch (error) {
     if (isWrongContent(error)) arrival.discard();
