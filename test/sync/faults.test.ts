@@ -358,10 +358,11 @@ describe('sync over a link on which nobody answers a question any more', () => {
     connectionState === 'Offline' && details.some(({ code }) => code === 'PARENT_UNREACHABLE');
 
   for (const question of [
-    ...(['activation', 'messages', 'catalog', 'tags', 'manifest', 'referrers'] as const),
+    ...(['activation', 'messages', 'catalog', 'tags', 'contents', 'manifest', 'referrers'] as const),
     ...(['upload POST', 'upload PUT', 'manifest PUT'] as const),
   ]) {
     it(`is Offline, when that begins with: ${question}`, async () => {
+      if (question === 'manifest') makeOlder(site);
       const struck = site.proxy.fail(requests[question], { kind: 'silent', afterBytes: 0 });
       site.start();
       await struck;
@@ -378,7 +379,7 @@ describe('sync over a link on which nobody answers a question any more', () => {
   it('stays Syncing while one question waits, for as long as the parent answers another', async () => {
     let arrive = (): void => undefined;
     const until = new Promise<void>((resolve) => (arrive = resolve));
-    const struck = site.proxy.fail(requests.manifest, { kind: 'late', until });
+    const struck = site.proxy.fail(requests.contents, { kind: 'late', until });
     site.start();
     await struck;
     const begunMs = site.clock.now().getTime();
