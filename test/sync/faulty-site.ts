@@ -39,7 +39,7 @@ export interface FaultySite {
 /** Real time that the client waits for an answer, or for its next piece. */
 const patienceMs = 300;
 /** Real time after which nothing comes any more. */
-const longestMs = 10_000;
+const longestMs = 18_000;
 const childName = 'plant7line3';
 const account = { name: 'childsync', password: 'child-password' };
 
