@@ -67,10 +67,11 @@ describe('readMessages() of the parent', () => {
       { ...hint, repository: '../x' },
     ];
     const pushed = { repository: hint.repository, digest, size: 1 };
-    const said = { ...nothing, arriving: { head: 12, blobs: [...wrong, hint, pushed] } };
+    const named = { ...hint, tag: 'wrong' };
+    const said = { ...nothing, arriving: { head: 12, blobs: [...wrong, hint, named, pushed] } };
     await withFeed(answering(200, said), async ({ parent, registry }) => {
       const answer = await parent.readMessages({ arriving: 11, signal });
-      expect(answer?.arriving).to.deep.equal({ head: 12, blobs: [hint, pushed] });
+      expect(answer?.arriving).to.deep.equal({ head: 12, blobs: [hint, named, pushed] });
       expect(registry.lines).to.deep.equal([
         'GET /acr/gateway/plant7line3/messages?instance=this-instance&arriving=11',
       ]);

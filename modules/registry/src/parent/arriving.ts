@@ -15,18 +15,10 @@ function arrivingBlobIn(value: unknown): ArrivingBlob | undefined {
   const fields = fieldsOf(value);
   const text = (name: string): string => (typeof fields[name] === 'string' ? fields[name] : '');
   const repository = parseRepositoryName(text('repository'));
-  const tag = fields['tag'] === undefined ? undefined : (parseTag(text('tag')) ?? 'wrong');
+  const tag = parseTag(text('tag'));
+  if (!tag && fields['tag'] !== undefined) return undefined;
   const [digest, { size }] = [parseDigest(text('digest')), fields];
-  if (
-    !repository ||
-    tag === 'wrong' ||
-    !digest ||
-    typeof size !== 'number' ||
-    !Number.isSafeInteger(size) ||
-    size < 0
-  ) {
-    return undefined;
-  }
+  if (!repository || !digest || typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) return undefined;
   const platform = platformOf(fields['platform']);
   return { repository, ...(tag && { tag }), digest, size, ...(platform && { platform }) };
 }
