@@ -18,7 +18,7 @@ interface SessionParameters {
 /** [end-4a] Opens a session · [end-4b] takes a whole blob · [end-4c] for another algorithm · [end-11] mounts. */
 export async function startUpload(exchange: Exchange, { name }: { readonly name: RepositoryName }): Promise<void> {
   const { query, response, store } = exchange;
-  const mounted = query.has('mount') ? await tryMount(exchange, name) : undefined;
+  const mounted = await tryMount(exchange, name);
   if (mounted) {
     const { size } = (await store.statBlob(name, mounted)) ?? { size: 0 };
     announce(exchange, name, { digest: mounted, size });
